@@ -1,0 +1,45 @@
+//! What there is: list objects and their holders, give back what the dead left. Read-only and distrustful.
+
+use crate::error::Result;
+use crate::explain::explain;
+use crate::name::Name;
+use crate::sys;
+
+pub use crate::sys::health::{Check, Verdict};
+pub use crate::sys::namespace::{Entry, Kind, Origin, Reclaimed};
+pub use crate::sys::process::Holder;
+
+/// The named objects this user sees; with `everything` also the shared memory of other programs: POSIX objects, System V
+/// segments, and what has no name.
+///
+/// # Errors
+/// The system's.
+pub fn objects(everything: bool) -> Result<Vec<Entry>> {
+    sys::namespace::list(everything).map_err(|error| explain("list", "the objects", error))
+}
+
+/// The one object that has this name now, dead or alive.
+///
+/// # Errors
+/// [`ErrorKind::InvalidName`](crate::ErrorKind::InvalidName), and the system's.
+pub fn find(name: &str) -> Result<Option<Entry>> {
+    let name = Name::parse(name)?;
+    let written = name.to_string();
+    let everything = name.namespace().is_foreign();
+    let cut = |entry: &Entry| entry.name_is_cut && written.starts_with(&entry.name);
+    Ok(objects(everything)?.into_iter().find(|entry| entry.name == written || cut(entry)))
+}
+
+/// Gives back what dead processes left, or with `dry_run` only says what that is. On Windows nothing ever is left: the
+/// kernel has freed it.
+///
+/// # Errors
+/// The system's.
+pub fn sweep(dry_run: bool) -> Result<Reclaimed> {
+    sys::namespace::sweep(dry_run).map_err(|error| explain("sweep", "the name space", error))
+}
+
+/// Limits and settings of this machine that shared memory depends on, each with a verdict and what to do.
+pub fn health() -> Vec<Check> {
+    sys::health::checks()
+}

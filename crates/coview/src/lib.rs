@@ -1,0 +1,32 @@
+//! Named shared memory with the Windows object model, on Windows and on Linux.
+//!
+//! A [`Mapping`] has a name, a size, a protection and an access list; any process opens it by name and maps
+//! [`View`]s of it; when the last handle and view are gone, also after a crash, the object is gone, and its
+//! name is free.
+//!
+//! - [`Mapping`], [`MappingOptions`]: make, open, hand over.
+//! - [`View`], [`Windows`]: read, write, atomics, a large mapping window by window.
+//! - [`inspect`]: what there is, who holds it, what the dead left.
+//! - [`os`]: descriptors and handles.
+//!
+//! What each system does is in `docs/platforms.md`; every byte and lock we place is in `docs/format.md`.
+
+mod error;
+mod explain;
+pub mod inspect;
+mod mapping;
+mod name;
+pub mod os;
+mod shared;
+mod sys;
+mod view;
+
+pub use error::{Error, ErrorKind, Result};
+pub use mapping::{Access, Disposition, Mapping, MappingOptions, Protection, Share};
+pub use name::{Name, Namespace};
+pub use view::{Advice, Atomic, View, Windows};
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

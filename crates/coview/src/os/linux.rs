@@ -1,0 +1,109 @@
+//! Descriptors: memory that arrived as one, and passing a mapping over a Unix socket.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::explain::explain;
+use crate::mapping::Mapping;
+use crate::sys::mapping::Section;
+
+/// The longest message of [`send`]: the ticket and a name.
+const MESSAGE_MAX: usize = 2048;
+
+/// A mapping of the memory a descriptor stands for: a memfd, a POSIX object, a file; read-write if the descriptor is.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if it is not a regular file or shared memory.
+pub fn from_fd(fd: OwnedFd) -> Result<Mapping> {
+    Section::from_fd(fd).map(Mapping::of_section).map_err(|error| explain("open", "a descriptor", error))
+}
+
+/// The descriptor behind a mapping; a System V segment has none. It carries the lock that keeps the name, so
+/// a copy of it keeps the object alive.
+pub fn fd(mapping: &Mapping) -> Option<BorrowedFd<'_>> {
+    mapping.object.section.data_fd()
+}
+
+/// Passes a mapping to the process at the other end of a Unix socket, which calls [`receive`]. It is in safe hands
+/// as soon as this returns: the kernel holds it while it is under way.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for System V segments, and the socket's.
+#[doc(alias = "SCM_RIGHTS")]
+pub fn send(socket: impl AsFd, mapping: &Mapping) -> Result<()> {
+    let section = &mapping.object.section;
+    let fds = section.fds();
+    if fds.is_empty() {
+        let why = "a System V segment is passed on by its id: send its name";
+        return Err(Error::new(ErrorKind::Unsupported, "send", why).on(&mapping.object));
+    }
+    let text = mapping.with_name(&section.ticket());
+    let mut message = (text.len() as u32).to_le_bytes().to_vec();
+    message.extend_from_slice(text.as_bytes());
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut room);
+    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    let sent = rustix::io::retry_on_intr(|| {
+        rustix::net::sendmsg(&socket, &[IoSlice::new(&message)], &mut ancillary, SendFlags::NOSIGNAL)
+    });
+    match sent {
+        Ok(len) if len == message.len() => Ok(()),
+        Ok(_) => Err(explain("send", &mapping.object, io::ErrorKind::WriteZero.into())),
+        Err(error) => Err(explain("send", &mapping.object, error.into())),
+    }
+}
+
+/// Receives a mapping that the other end [`send`]s. What arrives is checked, not trusted.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] if something else arrives, [`ErrorKind::NotFound`] if the other end has closed.
+pub fn receive(socket: impl AsFd) -> Result<Mapping> {
+    let refuse = |kind, why: &str| Error::new(kind, "receive", why).on("a mapping");
+    let mut length = [0; 4];
+    let mut fds = Vec::new();
+    let mut got = receive_part(&socket, &mut length, &mut fds)?;
+    while got > 0 && got < 4 {
+        match receive_part(&socket, &mut length[got..], &mut fds)? {
+            0 => break,
+            more => got += more,
+        }
+    }
+    if got < 4 {
+        return Err(refuse(ErrorKind::NotFound, "the other end has closed the socket"));
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MESSAGE_MAX {
+        return Err(refuse(ErrorKind::Corrupt, "what arrived at offset 0 is not a message of coview's send"));
+    }
+    let mut text = vec![0; length];
+    let mut done = 0;
+    while done < length {
+        match receive_part(&socket, &mut text[done..], &mut fds)? {
+            0 => return Err(refuse(ErrorKind::Corrupt, "the message ends before its length")),
+            more => done += more,
+        }
+    }
+    let text = String::from_utf8(text).map_err(|_| refuse(ErrorKind::Corrupt, "the message is not text"))?;
+    Mapping::from_ticket(&text, |ticket, slot| Section::adopt_fds(ticket, fds, slot))
+}
+
+fn receive_part(socket: &impl AsFd, into: &mut [u8], fds: &mut Vec<OwnedFd>) -> Result<usize> {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut room);
+    let received = rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    });
+    let received = received.map_err(|error| explain("receive", "a mapping", error.into()))?;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(arrived) = message {
+            fds.extend(arrived);
+        }
+    }
+    Ok(received.bytes)
+}

@@ -1,0 +1,8 @@
+//! Escape hatches: descriptors on Linux, handles on Windows, and passing mappings to running processes.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+pub mod linux;
+#[cfg(windows)]
+pub mod windows;

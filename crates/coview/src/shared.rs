@@ -1,0 +1,66 @@
+//! Bytes that other processes may write at any time: how they are copied and which atomics may lie there.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{
+    AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
+};
+
+/// An atomic integer of fixed width that may lie in shared memory.
+///
+/// Implemented for `AtomicU8` to `AtomicU64` and `AtomicI8` to `AtomicI64`; every bit pattern is a value of
+/// them, so whatever a peer writes is read as some number.
+pub trait Atomic: sealed::Sealed + Sync + 'static {
+    /// The integer inside.
+    type Value: Copy;
+
+    /// Reads the value.
+    fn load(&self, order: Ordering) -> Self::Value;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! atomic {
+    ($($atomic:ty => $value:ty),*) => {$(
+        impl sealed::Sealed for $atomic {}
+        impl Atomic for $atomic {
+            type Value = $value;
+            fn load(&self, order: Ordering) -> $value {
+                self.load(order)
+            }
+        }
+    )*};
+}
+
+atomic!(AtomicU8 => u8, AtomicU16 => u16, AtomicU32 => u32, AtomicU64 => u64,
+        AtomicI8 => i8, AtomicI16 => i16, AtomicI32 => i32, AtomicI64 => i64);
+
+/// Copies `to.len()` bytes out of shared memory.
+///
+/// A peer that writes meanwhile makes the copy a mixture of old and new bytes, nothing else: see "Why is a copy
+/// out of shared memory allowed to race?" in `docs/design.md`.
+///
+/// # Safety
+/// 1. `from` is mapped and readable for `to.len()` bytes, and stays so during the call.
+pub(crate) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
+    // SAFETY: (1) makes the source readable; the target is an exclusive slice of this process, so they do not
+    // overlap; bytes have no invalid values and no alignment.
+    unsafe { std::ptr::copy_nonoverlapping(launder(from), to.as_mut_ptr(), to.len()) }
+}
+
+/// Copies `from` into shared memory.
+///
+/// # Safety
+/// 1. `to` is mapped and writable for `from.len()` bytes, and stays so during the call.
+/// 2. `from` is memory of this process alone.
+pub(crate) unsafe fn copy_in(from: &[u8], to: *mut u8) {
+    // SAFETY: (1) makes the target writable, (2) keeps the two apart; bytes have no alignment.
+    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), launder(to).cast_mut(), from.len()) }
+}
+
+/// Keeps the compiler from reasoning about what lies behind the pointer: it is not this program's memory alone.
+fn launder(pointer: *const u8) -> *const u8 {
+    std::hint::black_box(pointer)
+}
