@@ -1,1 +1,40 @@
-fn main() {}
+//! The house's own chores: `cargo xtask tidy` checks the laws, `cargo xtask windows` runs the tests under Wine.
+
+mod tidy;
+mod windows;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the coview workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Check the laws of the house: floors, platforms, unsafe, lengths, whitespace, links
+    Tidy,
+    /// Build for Windows and run the tests under Wine
+    Windows(windows::Options),
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    match Cli::parse().chore {
+        Chore::Tidy => tidy::run(&root),
+        Chore::Windows(options) => windows::run(&root, &options),
+    }
+}
+
+/// The workspace: the folder above this package, wherever it was cloned to.
+fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let package = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    package.parent().map(PathBuf::from).unwrap_or(package)
+}

@@ -11,6 +11,8 @@
 //!
 //! What each system does is in `docs/platforms.md`; every byte and lock we place is in `docs/format.md`.
 
+#![warn(clippy::unwrap_used)]
+
 mod error;
 mod explain;
 pub mod inspect;

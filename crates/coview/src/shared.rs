@@ -44,10 +44,11 @@ atomic!(AtomicU8 => u8, AtomicU16 => u16, AtomicU32 => u32, AtomicU64 => u64,
 ///
 /// # Safety
 /// 1. `from` is mapped and readable for `to.len()` bytes, and stays so during the call.
+#[inline]
 pub(crate) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     // SAFETY: (1) makes the source readable; the target is an exclusive slice of this process, so they do not
     // overlap; bytes have no invalid values and no alignment.
-    unsafe { std::ptr::copy_nonoverlapping(launder(from), to.as_mut_ptr(), to.len()) }
+    unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) }
 }
 
 /// Copies `from` into shared memory.
@@ -55,12 +56,8 @@ pub(crate) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
 /// # Safety
 /// 1. `to` is mapped and writable for `from.len()` bytes, and stays so during the call.
 /// 2. `from` is memory of this process alone.
+#[inline]
 pub(crate) unsafe fn copy_in(from: &[u8], to: *mut u8) {
     // SAFETY: (1) makes the target writable, (2) keeps the two apart; bytes have no alignment.
-    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), launder(to).cast_mut(), from.len()) }
-}
-
-/// Keeps the compiler from reasoning about what lies behind the pointer: it is not this program's memory alone.
-fn launder(pointer: *const u8) -> *const u8 {
-    std::hint::black_box(pointer)
+    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
 }

@@ -37,6 +37,8 @@ pub struct View {
     len: usize,
     offset: u64,
     access: Access,
+    /// Bytes may be without memory: checked calls ask.
+    reserved: bool,
     // Behind `raw`, so that the range is unmapped before the handle is closed.
     object: Arc<Object>,
 }
@@ -103,7 +105,8 @@ impl Mapping {
         let start = offset & !(granularity() - 1);
         let lead = (offset - start) as usize;
         let raw = object.section.map(access, start, len + lead as u64).map_err(|error| explain("map", object, error))?;
-        Ok(View { len: raw.len() - lead, raw, lead, offset, access, object: Arc::clone(object) })
+        let reserved = object.section.is_reserved();
+        Ok(View { len: raw.len() - lead, raw, lead, offset, access, reserved, object: Arc::clone(object) })
     }
 
     /// Walks the mapping in views of `len` bytes, so that it may be larger than the address space or the memory.
@@ -220,14 +223,18 @@ impl View {
         self.raw.base().wrapping_add(self.lead)
     }
 
+    #[inline]
     fn check(&self, operation: &'static str, offset: usize, len: usize) -> Result<()> {
         match offset.checked_add(len) {
             Some(end) if end <= self.len => Ok(()),
-            _ => {
-                let why = format!("{len} bytes from offset {offset} do not lie inside the view's {} bytes", self.len);
-                Err(Error::new(ErrorKind::OutOfRange, operation, why).on(&self.object))
-            }
+            _ => Err(self.outside(operation, offset, len)),
         }
+    }
+
+    #[cold]
+    fn outside(&self, operation: &'static str, offset: usize, len: usize) -> Error {
+        let why = format!("{len} bytes from offset {offset} do not lie inside the view's {} bytes", self.len);
+        Error::new(ErrorKind::OutOfRange, operation, why).on(&self.object)
     }
 
     fn check_write(&self, operation: &'static str) -> Result<()> {
@@ -239,11 +246,17 @@ impl View {
     }
 
     /// Only a reserved mapping has bytes without memory.
+    #[inline]
     fn check_committed(&self, operation: &'static str, offset: usize, len: usize) -> Result<()> {
-        let section = &self.object.section;
-        if !section.is_reserved() || len == 0 {
+        if !self.reserved || len == 0 {
             return Ok(());
         }
+        self.ask_committed(operation, offset, len)
+    }
+
+    #[cold]
+    fn ask_committed(&self, operation: &'static str, offset: usize, len: usize) -> Result<()> {
+        let section = &self.object.section;
         let at = self.offset + offset as u64;
         match section.is_committed(&self.raw, at, len as u64) {
             Ok(true) => Ok(()),
@@ -259,6 +272,7 @@ impl View {
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`]; of a reserved mapping also for bytes that are not committed.
+    #[inline]
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<()> {
         self.check("read", offset, into.len())?;
         self.check_committed("read", offset, into.len())?;
@@ -285,6 +299,7 @@ impl View {
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`], [`ErrorKind::AccessDenied`] if the view was mapped for reading.
+    #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
         self.check_write("write")?;
         self.check("write", offset, bytes.len())?;

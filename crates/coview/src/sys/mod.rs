@@ -16,6 +16,7 @@ pub(crate) mod process;
 
 /// A refusal that has no error code of its own in the operating system.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(windows, allow(dead_code))] // its kernel leaves no remains that could be broken or in transition
 pub(crate) enum Refusal {
     /// A live object of this other kind has the name.
     WrongKind(namespace::Kind),

@@ -24,7 +24,19 @@ pub(crate) use linux::*;
 pub(crate) use memory_linux::*;
 
 #[cfg(windows)]
+mod backing_windows;
+#[cfg(windows)]
+mod memory_windows;
+#[cfg(windows)]
+mod security_windows;
+#[cfg(windows)]
+mod view_windows;
+#[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+pub(crate) use memory_windows::*;
+#[cfg(windows)]
+pub(crate) use view_windows::*;
 #[cfg(windows)]
 pub(crate) use windows::*;
 

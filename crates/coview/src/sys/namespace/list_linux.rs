@@ -52,9 +52,9 @@ fn of_stat(name: String, origin: Origin, stat: &rustix::fs::Stat) -> Entry {
     }
 }
 
-fn holders_of_inode(seen: &[Sighting], path: &str, ino: u64) -> Vec<crate::sys::process::Holder> {
-    // A mapped range of a file that lost its name is not a hold on the one that has it now.
-    holders(seen, |sighting| sighting.ino == ino && sighting.path == path)
+/// By inode alone: a file that was made without a name is shown under no name by those who made it.
+fn holders_of_inode(seen: &[Sighting], ino: u64) -> Vec<crate::sys::process::Holder> {
+    holders(seen, |sighting| sighting.ino == ino && sighting.path.starts_with("/dev/shm/"))
 }
 
 fn named(file: &str, name: String, name_is_cut: bool, seen: &[Sighting]) -> Option<Entry> {
@@ -62,7 +62,7 @@ fn named(file: &str, name: String, name_is_cut: bool, seen: &[Sighting]) -> Opti
     let stat = rustix::fs::lstat(&path).ok()?; // gone since it was listed
     let mut entry = of_stat(name, Origin::Named(Kind::Mapping), &stat);
     entry.name_is_cut = name_is_cut;
-    entry.holders = holders_of_inode(seen, &path, stat.st_ino);
+    entry.holders = holders_of_inode(seen, stat.st_ino);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let Ok(fd) = rustix::fs::open(&path, flags, Mode::empty()) else { return Some(entry) };
     match state(fd.as_fd()).ok()? {
@@ -100,7 +100,7 @@ fn posix(seen: &[Sighting], entries: &mut Vec<Entry>) -> io::Result<()> {
             return;
         }
         let mut entry = of_stat(format!("posix:/{file}"), Origin::Posix, &stat);
-        entry.holders = holders_of_inode(seen, &path, stat.st_ino);
+        entry.holders = holders_of_inode(seen, stat.st_ino);
         entries.push(entry);
     })
 }

@@ -20,7 +20,11 @@ pub(crate) use linux::*;
 pub(crate) use list_linux::list;
 
 #[cfg(windows)]
+mod list_windows;
+#[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+pub(crate) use list_windows::{list, session};
 #[cfg(windows)]
 pub(crate) use windows::*;
 

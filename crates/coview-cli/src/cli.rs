@@ -1,0 +1,270 @@
+//! The command line: what there is to say, and the help that goes with it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use coview::{Protection, Share};
+
+use crate::failure::Failure;
+use crate::parse;
+
+const NAMES: &str = "\
+Names:
+  x, Local\\x          an object of this user (Linux) or session (Windows)
+  Global\\x            an object of the machine
+  posix:/x  sysv:KEY  sysv:id=N  file:PATH    memory that others made, as it is
+  (quote the backslash in a shell: 'Global\\x')
+
+Exit codes:
+  0 done   1 failed   2 usage   3 not found   4 exists already   5 access denied
+  6 another kind of object has the name   7 timed out
+  create -- COMMAND ends with COMMAND's own code; doctor and demo end with 1 if something is wrong";
+
+/// Shared memory with names, on Windows and Linux: make it, fill it, read it, see who has it.
+#[derive(Parser)]
+#[command(name = "coview", version, after_help = NAMES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make an object and hold it until the time is up, COMMAND ends, or Ctrl-C
+    Create(CreateArgs),
+    /// Copy bytes into an object
+    Write(WriteArgs),
+    /// Copy an object's bytes out, raw or decoded
+    Read(ReadArgs),
+    /// List objects: name, kind, size, owner, holders
+    Ls(LsArgs),
+    /// Show one object in full, and how each holder has it open
+    Info(InfoArgs),
+    /// Give back what dead processes left
+    Gc(GcArgs),
+    /// Check limits, space and permissions; say what to do
+    Doctor(DoctorArgs),
+    /// Run whole systems of cooperating processes, each with a verdict
+    Demo(DemoArgs),
+    /// One process of a demo
+    #[command(hide = true)]
+    Part(PartArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  coview completions bash > /etc/bash_completion.d/coview")]
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command into DIR
+    #[command(after_help = "Example:\n  coview man > coview.1 && man ./coview.1")]
+    Man {
+        /// Where to write the pages
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview create ShareMemory --size 2KiB            hold 2 KiB of zeros until Ctrl-C
+  coview create pic --from photo.jpg --for 20s     a picture, for twenty seconds
+  coview create 'Global\\cam' --size 3MiB --share group
+  coview create log --file log.bin --size 1GiB     backed by a file, which keeps the bytes
+  coview create job --size 64KiB -- ./worker       until ./worker ends; it finds the name in COVIEW_NAME")]
+#[command(group(clap::ArgGroup::new("what").args(["size", "from", "file"]).multiple(true).required(true)))]
+pub(crate) struct CreateArgs {
+    /// Name of the new object
+    pub name: String,
+    /// How many bytes; memory is had in whole pages [units: KiB MiB GiB TiB KB MB GB TB]
+    #[arg(long, value_parser = parse::size)]
+    pub size: Option<u64>,
+    /// Fill it from FILE, or from standard input (-); without --size it gets exactly that size
+    #[arg(long, value_name = "FILE|-")]
+    pub from: Option<PathBuf>,
+    /// Stand it on a file, which is made or grows as needed
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// The most anybody may do: rw, ro or wc (private copies)
+    #[arg(long, default_value = "rw", value_parser = parse::protection)]
+    pub protect: Protection,
+    /// Who may open it: owner, group, all, a mode such as 0640, or a security descriptor (SDDL)
+    #[arg(long, default_value = "owner", value_parser = parse::share)]
+    pub share: Share,
+    /// Reserve the size only; programs commit ranges as they need them
+    #[arg(long, conflicts_with = "from")]
+    pub reserve: bool,
+    /// How long to hold it, such as 20s or 5min
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub time: Option<Duration>,
+    /// Run this and hold the object until it ends
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview write ShareMemory --text 'This is a share memory'
+  coview write pic photo.jpg
+  producer | coview write buffer --offset 4KiB -")]
+pub(crate) struct WriteArgs {
+    /// Name of the object
+    pub name: String,
+    /// Where to begin, in bytes
+    #[arg(long, default_value = "0", value_parser = parse::size)]
+    pub offset: u64,
+    /// The file to copy in; - is standard input
+    #[arg(value_name = "FILE|-", required_unless_present = "text", conflicts_with = "text")]
+    pub file: Option<PathBuf>,
+    /// Copy this text in instead, with a terminating zero byte
+    #[arg(long, value_name = "STRING")]
+    pub text: Option<String>,
+}
+
+/// How bytes are shown.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// As they are
+    Raw,
+    /// Offset, hexadecimal and characters
+    Hex,
+    /// Text up to the first zero byte; fields, with --layout
+    Text,
+    /// One JSON value
+    Json,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview read pic > copy.jpg
+  coview read ShareMemory --as text
+  coview read TestMemShare --layout 'struct { i32 id; char name[20]; }'
+  coview read sysv:0x1234 --as hex --len 256
+The layout is a C declaration: fixed-width and plain C types of this platform, arrays, nested structs and
+unions, #pragma pack.")]
+pub(crate) struct ReadArgs {
+    /// Name of the object
+    pub name: String,
+    /// Where to begin, in bytes
+    #[arg(long, default_value = "0", value_parser = parse::size)]
+    pub offset: u64,
+    /// How many bytes [default: to the end, or the layout's size]
+    #[arg(long, value_parser = parse::size)]
+    pub len: Option<u64>,
+    /// How to show them [default: text with --layout; else hex on a terminal, raw elsewhere]
+    #[arg(long = "as", value_enum)]
+    pub form: Option<Form>,
+    /// Decode fields by this C struct declaration
+    #[arg(long, value_name = "STRUCT")]
+    pub layout: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview ls
+  coview ls --all --json | jq '.[] | select(.stale)'")]
+pub(crate) struct LsArgs {
+    /// Also memory of other programs: POSIX and System V segments, memory without a name
+    #[arg(long)]
+    pub all: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  coview info ShareMemory --json")]
+pub(crate) struct InfoArgs {
+    /// Name of the object
+    pub name: String,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview gc --dry-run    what is there to give back?
+  coview gc")]
+pub(crate) struct GcArgs {
+    /// Only say what would be given back
+    #[arg(long)]
+    pub dry_run: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  coview doctor || echo 'something will fail'")]
+pub(crate) struct DoctorArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The systems of the demo.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum System {
+    /// One process leaves a text, another reads it
+    Text,
+    /// A message in the machine's name space
+    Message,
+    /// A mapping on a file, its three protections, and more than 4 GiB
+    File,
+    /// A typed record; a reader with another layout is refused
+    Student,
+    /// A file too large to map at once, window by window
+    Bigfile,
+    /// All of them
+    All,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview demo
+  prlimit --as=268435456 coview demo bigfile")]
+pub(crate) struct DemoArgs {
+    /// Which one
+    #[arg(value_enum, default_value = "all")]
+    pub system: System,
+    /// Size of the file of `bigfile`; it is sparse
+    #[arg(long, default_value = "8GiB", value_parser = parse::size)]
+    pub size: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct PartArgs {
+    pub role: String,
+    pub args: Vec<String>,
+}
+
+/// Prints a completion script.
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "coview", &mut script);
+    Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
+}
+
+/// Prints the main manual page or writes all of them into a folder.
+pub(crate) fn man(dir: Option<&Path>) -> Result<(), Failure> {
+    match dir {
+        Some(dir) => Ok(clap_mangen::generate_to(Cli::command(), dir)?),
+        None => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,185 @@
+//! `coview create`: makes an object, fills it, and holds it.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::Arc;
+
+use coview::{Access, Mapping, Namespace, Share, View};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use shared_child::SharedChild;
+
+use crate::cli::CreateArgs;
+use crate::failure::Failure;
+use crate::output;
+
+/// Pieces in which contents are copied.
+const PIECE: usize = 1 << 20;
+/// From here on copying shows its progress on a terminal.
+const LONG: u64 = 256 << 20;
+
+enum Event {
+    Signal,
+    Ended(io::Result<std::process::ExitStatus>),
+}
+
+pub(crate) fn run(args: &CreateArgs) -> Result<ExitCode, Failure> {
+    // Before anything exists, so that Ctrl-C at any moment leaves nothing behind.
+    let (events, inbox) = mpsc::channel();
+    let on_signal = events.clone();
+    ctrlc::set_handler(move || drop(on_signal.send(Event::Signal)))
+        .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))?;
+    let mapping = make(args)?;
+    announce(args, &mapping)?;
+    if args.command.is_empty() {
+        match args.time {
+            Some(time) => drop(inbox.recv_timeout(time)),
+            None => drop(inbox.recv()),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]).env("COVIEW_NAME", name_of(&mapping));
+    let started = SharedChild::spawn(&mut command);
+    let child = started.map_err(|error| Failure::new(format!("cannot run {:?}: {error}", args.command[0])))?;
+    hold_for(&Arc::new(child), args, events, &inbox)
+}
+
+/// Waits for the child; ends it when the time is up or a signal asks for that.
+fn hold_for(
+    child: &Arc<SharedChild>,
+    args: &CreateArgs,
+    events: mpsc::Sender<Event>,
+    inbox: &mpsc::Receiver<Event>,
+) -> Result<ExitCode, Failure> {
+    let waiter = Arc::clone(child);
+    std::thread::spawn(move || drop(events.send(Event::Ended(waiter.wait()))));
+    let first = match args.time {
+        Some(time) => inbox.recv_timeout(time),
+        None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    let status = match first {
+        Ok(Event::Ended(status)) => status?,
+        _ => {
+            // Ctrl-C reached the child as well; it gets a moment to end by itself.
+            match inbox.recv_timeout(std::time::Duration::from_secs(2)) {
+                Ok(Event::Ended(status)) => status?,
+                _ => {
+                    child.kill()?;
+                    child.wait()?
+                }
+            }
+        }
+    };
+    Ok(ExitCode::from(code_of(status)))
+}
+
+fn code_of(status: std::process::ExitStatus) -> u8 {
+    match status.code() {
+        Some(code) => u8::try_from(code & 0xff).unwrap_or(1),
+        // As shells report an end by a signal, where there are signals.
+        None => status.to_string().split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<u8>().ok()).map_or(1, |n| n | 128),
+    }
+}
+
+fn name_of(mapping: &Mapping) -> String {
+    mapping.name().map(ToString::to_string).unwrap_or_default()
+}
+
+fn make(args: &CreateArgs) -> Result<Mapping, Failure> {
+    let mut options = Mapping::options().protection(args.protect).share(args.share.clone()).reserve(args.reserve);
+    if let Some(path) = &args.file {
+        options = options.file(path);
+    }
+    let Some(from) = &args.from else {
+        return Ok(options.size(args.size.unwrap_or(0)).create(&args.name)?);
+    };
+    if args.protect != coview::Protection::ReadWrite {
+        let why = "--from fills the new object, so it must be read-write; to share a file as it is, use --file alone";
+        return Err(Failure::usage(why));
+    }
+    let (mut source, len) = open_source(from)?;
+    let size = args.size.unwrap_or(len);
+    if len > size {
+        return Err(Failure::usage(format!("{} has {len} bytes, --size allows {size}", from.display())));
+    }
+    if size == 0 {
+        return Err(Failure::usage(format!("{} is empty: there is nothing to share", from.display())));
+    }
+    let exact = args.size.is_none() && args.file.is_none();
+    let mapping = options.size(size).exact(exact).create(&args.name)?;
+    if len > 0 {
+        fill(&mapping, &mut source, len).map_err(|failure| failure.while_doing(&format!("copying {}", from.display())))?;
+    }
+    Ok(mapping)
+}
+
+/// A file as it is; standard input, whose length nobody knows, as a whole.
+fn open_source(from: &Path) -> Result<(Box<dyn Read>, u64), Failure> {
+    if from == Path::new("-") {
+        let mut all = Vec::new();
+        io::stdin().lock().read_to_end(&mut all)?;
+        let len = all.len() as u64;
+        return Ok((Box::new(io::Cursor::new(all)), len));
+    }
+    let open = || -> io::Result<(File, u64)> {
+        let file = File::open(from)?;
+        let len = file.metadata()?.len();
+        Ok((file, len))
+    };
+    let (file, len) = open().map_err(|error| Failure::new(format!("cannot read {}: {error}", from.display())))?;
+    Ok((Box::new(file), len))
+}
+
+fn fill(mapping: &Mapping, source: &mut dyn Read, len: u64) -> Result<(), Failure> {
+    let shown = if len >= LONG { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(len), shown);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    let view: View = mapping.view(Access::ReadWrite)?;
+    let mut piece = vec![0; PIECE];
+    let mut done = 0;
+    while done < len {
+        let want = piece.len().min((len - done) as usize);
+        let got = source.read(&mut piece[..want])?;
+        if got == 0 {
+            return Err(Failure::new(format!("it ended after {done} of {len} bytes; it changed while it was read")));
+        }
+        view.write(done as usize, &piece[..got])?;
+        done += got as u64;
+        bar.set_position(done);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Says that the object is there: on standard output, or on standard error if that belongs to COMMAND.
+fn announce(args: &CreateArgs, mapping: &Mapping) -> Result<(), Failure> {
+    let local = mapping.name().is_some_and(|name| name.namespace() == Namespace::Local);
+    if local && args.share != Share::Owner {
+        eprintln!("coview: note: a Local name is seen by your user or session alone; name it 'Global\\…' to share it with others");
+    }
+    let until = match (&args.command[..], args.time) {
+        ([], None) => "until Ctrl-C".to_owned(),
+        ([], Some(time)) => format!("for {}", humantime::format_duration(time)),
+        _ => "until COMMAND ends".to_owned(),
+    };
+    let line = format!(
+        "ready: {}, {} ({} bytes), {}, {until}",
+        name_of(mapping),
+        output::bytes(mapping.size()),
+        mapping.size(),
+        mapping.protection().word()
+    );
+    if args.command.is_empty() {
+        let mut out = io::stdout();
+        writeln!(out, "{line}")?;
+        out.flush()?;
+    } else if io::stderr().is_terminal() {
+        eprintln!("{line}");
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! `coview ls` and `coview info`: what objects there are and who has them.
+
+use std::time::SystemTime;
+
+use coview::inspect::{self, Entry, Origin};
+use coview::{Access, Mapping, Name};
+use serde_json::{Value, json};
+
+use crate::cli::{InfoArgs, LsArgs};
+use crate::failure::Failure;
+use crate::output::{self, BOLD, DIM};
+
+pub(crate) fn ls(args: &LsArgs) -> Result<(), Failure> {
+    let entries = inspect::objects(args.all)?;
+    if args.json {
+        return output::json(&entries.iter().map(describe).collect::<Vec<Value>>());
+    }
+    if entries.is_empty() {
+        let more = if args.all { "" } else { "; --all also looks for memory of other programs" };
+        eprintln!("no objects{more}");
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    let heading = ["NAME", "KIND", "SIZE", "RESIDENT", "PROTECTION", "OWNER", "HOLDERS"];
+    Ok(output::table(&mut anstream::stdout(), &heading, &rows)?)
+}
+
+fn kind(entry: &Entry) -> &'static str {
+    match entry.origin {
+        Origin::Named(kind) => kind.word(),
+        Origin::Posix => "posix",
+        Origin::SysV => "sysv",
+        _ => "anonymous",
+    }
+}
+
+fn name(entry: &Entry) -> String {
+    // A name may hold anything; a terminal should not be steered by it.
+    let clean: String = entry.name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if entry.name_is_cut { clean + "…" } else { clean }
+}
+
+fn protection(entry: &Entry) -> String {
+    let word = entry.protection.unwrap_or("-");
+    if entry.reserved { format!("{word} reserved") } else { word.to_owned() }
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let size = |bytes: Option<u64>| bytes.map_or("-".to_owned(), output::bytes);
+    let holders = match &entry.holders[..] {
+        [] if entry.stale => "nobody (stale: coview gc)".to_owned(),
+        [] => "-".to_owned(),
+        some => some.iter().map(|h| format!("{} {}", h.pid, h.program)).collect::<Vec<_>>().join(", "),
+    };
+    let owner = entry.owner.clone().unwrap_or_else(|| "-".to_owned());
+    let (kind, protection) = (kind(entry).to_owned(), protection(entry));
+    vec![name(entry), kind, size(entry.size), size(entry.resident), protection, owner, holders]
+}
+
+fn describe(entry: &Entry) -> Value {
+    let holders: Vec<Value> = entry
+        .holders
+        .iter()
+        .map(|h| json!({ "pid": h.pid, "program": h.program, "handles": h.handles, "writable": h.writable, "views": h.views }))
+        .collect();
+    let changed = entry.changed.map(|time| humantime::format_rfc3339_seconds(time).to_string());
+    json!({
+        "name": entry.name,
+        "name_is_cut": entry.name_is_cut,
+        "kind": kind(entry),
+        "size": entry.size,
+        "resident": entry.resident,
+        "protection": entry.protection,
+        "reserved": entry.reserved,
+        "file": entry.file,
+        "owner": entry.owner,
+        "mode": entry.mode.map(|mode| format!("{mode:04o}")),
+        "changed": changed,
+        "stale": entry.stale,
+        "holders": holders,
+    })
+}
+
+pub(crate) fn info(args: &InfoArgs) -> Result<(), Failure> {
+    let Some(entry) = inspect::find(&args.name)? else { return info_of_foreign(args) };
+    if args.json {
+        return output::json(&describe(&entry));
+    }
+    let size = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), |b| format!("{b} bytes ({})", output::bytes(b)));
+    let line = |what: &str, text: String| anstream::println!("{DIM}{what:<12}{DIM:#}{text}");
+    anstream::println!("{BOLD}{}{BOLD:#}", name(&entry));
+    line("kind", kind(&entry).to_owned());
+    line("size", size(entry.size));
+    if entry.resident.is_some() {
+        line("resident", size(entry.resident));
+    }
+    line("protection", protection(&entry));
+    if let Some(file) = &entry.file {
+        line("file", file.clone());
+    }
+    if let Some(owner) = &entry.owner {
+        let mode = entry.mode.map(|mode| format!(", mode {mode:04o}")).unwrap_or_default();
+        line("owner", format!("{owner}{mode}"));
+    }
+    if let Some(ago) = entry.changed.and_then(|time| SystemTime::now().duration_since(time).ok()) {
+        line("since", format!("{} ago", humantime::format_duration(std::time::Duration::from_secs(ago.as_secs()))));
+    }
+    if entry.stale {
+        line("state", "stale: nobody holds it and its name is free; `coview gc` gives its memory back".to_owned());
+    } else if entry.holders.is_empty() {
+        line("holders", "none that you may see".to_owned());
+    }
+    for holder in &entry.holders {
+        let access = if holder.writable { "read-write" } else { "read" };
+        let views = holder.views.map(|views| format!(", {views} views")).unwrap_or_default();
+        line("holder", format!("{} {}: {} handles ({access}){views}", holder.pid, holder.program, holder.handles));
+    }
+    Ok(())
+}
+
+/// What the list does not show, such as a file or a segment by its id, can still be opened and measured.
+fn info_of_foreign(args: &InfoArgs) -> Result<(), Failure> {
+    if !Name::parse(&args.name)?.namespace().is_foreign() {
+        return Err(Failure::not_found(format!("no object has the name {}; `coview ls` shows what there is", args.name)));
+    }
+    let mapping = Mapping::open(&args.name, Access::Read)?;
+    if args.json {
+        return output::json(&json!({ "name": args.name, "kind": "foreign", "size": mapping.size() }));
+    }
+    println!("{}\nsize        {} bytes", args.name, mapping.size());
+    Ok(())
+}

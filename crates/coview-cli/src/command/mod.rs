@@ -1,0 +1,8 @@
+//! One file for each command.
+
+pub(crate) mod create;
+pub(crate) mod doctor;
+pub(crate) mod gc;
+pub(crate) mod list;
+pub(crate) mod read;
+pub(crate) mod write;

@@ -1,0 +1,148 @@
+//! What named objects there are, as the session's and the machine's directories show them.
+
+use std::ffi::c_void;
+use std::io;
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
+
+use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
+use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
+use windows_sys::Win32::Foundation::{RtlNtStatusToDosError, UNICODE_STRING};
+use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
+
+use super::{Entry, Kind, Origin, Slot};
+use crate::sys::mapping::{Protection, Section, Share, Spec};
+use crate::sys::process::{Holder, section_holders, unicode_string};
+
+/// `DIRECTORY_QUERY`.
+const QUERY: u32 = 1;
+/// Beginnings of names that the system makes for itself.
+const NOISE: [&str; 6] = ["__wine", "__win", "windows_shell_global_counters", "windows_webcache", "CicCache", "{"];
+
+/// The number of this process's session.
+pub(crate) fn session() -> Option<u32> {
+    let mut session = 0;
+    // SAFETY: the result goes to a variable of ours.
+    let told = unsafe { ProcessIdToSessionId(std::process::id(), &mut session) };
+    (told != 0).then_some(session)
+}
+
+/// All named objects this user sees; with `everything` also those that the system makes for itself.
+pub(crate) fn list(everything: bool) -> io::Result<Vec<Entry>> {
+    let global = (r"\BaseNamedObjects".to_owned(), true);
+    let directories = match session() {
+        // Services share the machine's directory; both spellings name its objects.
+        None | Some(0) => vec![(global.0, false)],
+        Some(session) => vec![(format!(r"\Sessions\{session}\BaseNamedObjects"), false), global],
+    };
+    let sample_spec = Spec {
+        size: 1,
+        protection: Protection::ReadOnly,
+        reserve: false,
+        exact: false,
+        share: Share::Owner,
+        inheritable: false,
+        file: None,
+    };
+    let (sample, _) = Section::create(None, &sample_spec)?;
+    let holders = section_holders(sample.handle());
+    let mut entries = Vec::new();
+    for (path, global) in directories {
+        for (name, kind) in objects(&path)? {
+            let text = String::from_utf16_lossy(&name);
+            if !everything && NOISE.iter().any(|noise| text.starts_with(noise)) {
+                continue;
+            }
+            let held = holders.get(&format!(r"{path}\{text}")).cloned().unwrap_or_default();
+            entries.push(entry(&name, &text, kind, global, held));
+        }
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+fn entry(name: &[u16], text: &str, kind: Kind, global: bool, holders: Vec<Holder>) -> Entry {
+    let mut entry = Entry {
+        name: format!(r"{}\{text}", if global { "Global" } else { "Local" }),
+        name_is_cut: false,
+        origin: Origin::Named(kind),
+        size: None,
+        resident: None,
+        protection: None,
+        reserved: false,
+        file: None,
+        owner: None,
+        mode: None,
+        changed: None,
+        stale: false,
+        // Our own look at it, above, was over before the table was read.
+        holders: if kind == Kind::Mapping { holders } else { Vec::new() },
+    };
+    if kind == Kind::Mapping {
+        let slot = Slot::found(global, name);
+        let open = |writable| Section::open(&slot, writable).ok().flatten();
+        if let Some(section) = open(true).or_else(|| open(false)) {
+            entry.size = Some(section.size());
+            entry.protection = Some(section.protection().word());
+            entry.reserved = section.is_reserved();
+            entry.file = section.file_path();
+        }
+    }
+    entry
+}
+
+fn check(status: i32) -> io::Result<()> {
+    if status >= 0 {
+        return Ok(());
+    }
+    // SAFETY: turns one number into another.
+    let code = unsafe { RtlNtStatusToDosError(status) };
+    Err(io::Error::from_raw_os_error(code.cast_signed()))
+}
+
+fn open_directory(path: &str) -> io::Result<OwnedHandle> {
+    let mut text: Vec<u16> = path.encode_utf16().collect();
+    let bytes = size_of_val(&text[..]) as u16; // of a short constant and a number
+    let name = UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: text.as_mut_ptr() };
+    let attributes = OBJECT_ATTRIBUTES {
+        Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
+        ObjectName: &name,
+        ..OBJECT_ATTRIBUTES::default()
+    };
+    let mut directory = std::ptr::null_mut();
+    // SAFETY: the attributes and the name in them live during the call; the result goes to a variable of ours.
+    check(unsafe { NtOpenDirectoryObject(&mut directory, QUERY, &attributes) })?;
+    // SAFETY: the call has succeeded, so the handle is open and ours alone.
+    unsafe { super::owned(directory) }
+}
+
+/// Names and kinds of the objects in a directory of the system.
+fn objects(path: &str) -> io::Result<Vec<(Vec<u16>, Kind)>> {
+    let directory = open_directory(path)?;
+    let mut found = Vec::new();
+    // Room for a longest name and a type's: two UNICODE_STRINGs of at most 64 KiB.
+    let mut buffer = vec![0_usize; (132 << 10) / size_of::<usize>()];
+    let mut context = 0;
+    loop {
+        let (into, len) = (buffer.as_mut_ptr().cast::<c_void>(), size_of_val(&buffer[..]) as u32);
+        let (handle, restart) = (directory.as_handle().as_raw_handle(), found.is_empty() && context == 0);
+        // SAFETY: the directory is open, `into` is valid for `len` bytes and aligned for pointers, `context` is a variable of
+        // ours, and the length that was used is not asked for.
+        let status = unsafe {
+            NtQueryDirectoryObject(handle, into, len, true, restart, &mut context, std::ptr::null_mut())
+        };
+        if status != 0 {
+            return Ok(found); // STATUS_NO_MORE_ENTRIES
+        }
+        let (Some(name), Some(kind)) = (unicode_string(&buffer[..], 0), unicode_string(&buffer[..], 2)) else {
+            continue;
+        };
+        let kind = match String::from_utf16_lossy(&kind).as_str() {
+            "Section" => Kind::Mapping,
+            "Mutant" => Kind::Mutex,
+            "Event" => Kind::Event,
+            "Semaphore" => Kind::Semaphore,
+            _ => continue,
+        };
+        found.push((name, kind));
+    }
+}

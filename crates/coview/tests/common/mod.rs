@@ -1,0 +1,164 @@
+//! What the process tests share: real child processes, an agent that obeys commands, a place that must end up empty.
+
+#![allow(dead_code)] // each test program uses its part
+
+pub(crate) mod agent;
+pub(crate) mod place;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes, also under Wine on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+const ROLE: &str = "COVIEW_TEST_ROLE";
+const ARG: &str = "COVIEW_TEST_ARG_";
+
+/// What a child does, given its arguments.
+pub(crate) type Role = fn(&[String]);
+
+/// The body of the test `child` of every program: plays the role this process was started for, if it was.
+pub(crate) fn child(roles: &[(&str, Role)]) {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let args: Vec<String> = (0..).map_while(|i| std::env::var(format!("{ARG}{i}")).ok()).collect();
+    let builtin: [(&str, Role); 1] = [("agent", agent::serve)];
+    let found = roles.iter().chain(&builtin).find(|(name, _)| *name == role);
+    let (_, play) = found.unwrap_or_else(|| panic!("there is no role {role:?}"));
+    play(&args);
+}
+
+/// In a child: a line for the parent. It begins on a line of its own, whatever libtest has printed.
+pub(crate) fn say(line: &str) {
+    assert!(!line.contains('\n'), "{line:?} is more than a line");
+    let mut out = std::io::stdout().lock();
+    // A parent that has gone needs no answer.
+    let _ = out.write_all(format!("\n@{line}\n").as_bytes()).and_then(|()| out.flush());
+}
+
+/// In a child: the parent's next line; `None` when it has hung up.
+pub(crate) fn hear() -> Option<String> {
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(len) if len > 0 => Some(line.trim_end_matches(['\n', '\r']).to_owned()),
+        _ => None,
+    }
+}
+
+/// The command that starts this program again in a role; its pipes are left to the caller.
+pub(crate) fn command(role: &str, args: &[&str]) -> Command {
+    command_of(&std::env::current_exe().expect("a test program has a path"), role, args)
+}
+
+/// As [`command`], through another path to the same program.
+pub(crate) fn command_of(program: impl AsRef<std::ffi::OsStr>, role: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(["child", "--exact", "--nocapture", "--test-threads=1"]).env(ROLE, role);
+    for (i, arg) in args.iter().enumerate() {
+        command.env(format!("{ARG}{i}"), arg);
+    }
+    command.env_remove(format!("{ARG}{}", args.len()));
+    command
+}
+
+/// A process started for a test; killed when dropped.
+pub(crate) struct Child {
+    process: std::process::Child,
+    to: Option<ChildStdin>,
+    from: Receiver<String>,
+}
+
+impl Child {
+    pub(crate) fn start(role: &str, args: &[&str]) -> Child {
+        Child::spawn(command(role, args))
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Child {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
+        let to = process.stdin.take();
+        let lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
+        let (give, from) = channel();
+        std::thread::spawn(move || {
+            let ours = lines.map_while(Result::ok).filter_map(|line| line.strip_prefix('@').map(str::to_owned));
+            for line in ours {
+                if give.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Child { process, to, from }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A line to the child.
+    pub(crate) fn send(&mut self, line: &str) {
+        let to = self.to.as_mut().expect("the child has not been hung up on");
+        to.write_all(format!("{line}\n").as_bytes()).and_then(|()| to.flush()).expect("the child listens");
+    }
+
+    /// The child's next line; `None` when it has hung up.
+    pub(crate) fn next_line(&mut self) -> Option<String> {
+        match self.from.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the child {} has said nothing for {PATIENCE:?}", self.id()),
+        }
+    }
+
+    /// The child's next line.
+    pub(crate) fn line(&mut self) -> String {
+        self.next_line().expect("the child ended before it said what was expected; its message is above")
+    }
+
+    /// Waits for this line and for no other.
+    pub(crate) fn expect(&mut self, line: &str) {
+        assert_eq!(self.line(), line);
+    }
+
+    /// Ends the process at once: `SIGKILL`, `TerminateProcess`. Returns when it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("the child can be killed");
+        self.process.wait().expect("the child can be waited for");
+    }
+
+    /// Waits until the process itself has ended; whoever inherited its pipes may still use them.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().expect("the child can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the child {} does not end", self.id());
+            std::thread::sleep(Duration::from_millis(1)); // no portable wait has a time limit
+        }
+    }
+
+    /// Hangs up and waits for a good end.
+    pub(crate) fn wait(mut self) {
+        drop(self.to.take());
+        let status = self.ended();
+        assert!(status.success(), "the child ended with {status}; its message is above");
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        drop(self.to.take());
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Asks until it is so, for what no system call waits for.
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < deadline, "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
