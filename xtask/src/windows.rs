@@ -215,7 +215,8 @@ fn packages() -> [&'static str; 4] {
 
 /// Runs one step with its output shown as it comes; its own last lines say what went wrong.
 fn run_to_end(command: &mut Command) -> Result<(), Stop> {
-    let program = command.get_program().to_string_lossy().into_owned();
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let program = program.to_string_lossy().into_owned();
     let status = command
         .status()
         .map_err(|why| Stop::Failed(format!("cannot run {program}: {why}")))?;

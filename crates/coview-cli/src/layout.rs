@@ -6,23 +6,31 @@ use std::ffi::c_long;
 use std::fmt;
 use std::rc::Rc;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 /// Types inside of types; more would overflow the stack.
 const MAX_DEPTH: usize = 32;
-/// Numbers and characters in a layout; more is not for reading, and nested arrays multiply.
-const MAX_VALUES: u64 = 1 << 24;
+const TOO_DEEP: &str = "types are nested more than 32 deep: declare less";
+/// Numbers and characters in a layout: nobody reads more, and nested arrays multiply.
+const MAX_VALUES: u64 = 1 << 22;
+const TOO_LARGE: &str = "more than 4194304 numbers: leave large arrays out and read their bytes raw";
 /// `#pragma pack` at rest: no type here needs more.
 const NATURAL: u64 = 16;
 
 const ADDRESS: &str = "an address or handle means nothing in another process: declare u64 for its bits, \
                        or put what it points to into the struct";
-const BIT_FIELD: &str = "compilers differ about bit-fields: declare the whole, such as `u32 flags;`";
+const LENGTH: &str = "an array needs its length in numbers, above 0: 64, 0x40 or 4*16";
 const PRAGMA: &str = "of the lines with # only #pragma pack(n), pack(push, n) and pack(pop) are understood: \
-                      leave others out, write numbers for macros";
-const FLEXIBLE: &str = "an array needs its length: write the number of elements, as in `u8 data[16];`";
-const FUNCTION: &str = "functions mean nothing in another process: leave it out, or u64 for a pointer";
-const LENGTH: &str = "an array length is written in numbers: 64, 0x40 or 4*16";
+                      leave the others out, write numbers for macros";
+const UNKNOWN: &str = "unknown type: declare it before, or write one such as i32";
+
+/// Words that begin what stands outside of structs.
+const ITEM: [&str; 3] = ["struct", "union", "typedef"];
+/// C's own words for numbers: they come in groups, in any order.
+const BASIC: [&str; 12] = [
+    "signed", "unsigned", "char", "short", "int", "long", "float", "double", "__int8", "__int16", "__int32",
+    "__int64",
+];
 
 /// The size of a struct and where in it which member stands.
 #[derive(Debug)]
@@ -32,7 +40,7 @@ pub(crate) struct Layout(Rc<Type>);
 struct Type {
     size: u64,
     align: u64,
-    /// How many numbers and characters it shows, the depth of its parts: both limited.
+    /// How many numbers and characters it has, and the depth of its parts: both limited.
     values: u64,
     depth: usize,
     kind: Kind,
@@ -45,49 +53,42 @@ enum Kind {
     Record(Vec<Field>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scalar {
+    Signed,
+    Unsigned,
+    Float,
+    Bool,
+    Text,
+}
+
+#[derive(Debug)]
 struct Field {
     name: String,
     offset: u64,
     ty: Rc<Type>,
 }
 
-/// C's own words for numbers; some come in groups.
-const WORDS: &[&str] = &[
-    "signed", "unsigned", "char", "short", "int", "long", "float", "double", "__int8", "__int16", "__int32",
-    "__int64",
-];
-
-/// The numbers are sizes in bytes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Scalar {
-    Signed(u64),
-    Unsigned(u64),
-    Float(u64),
-    Bool,
-    Text(u64),
-}
-
 /// Why a declaration cannot be used: where, and what to write instead.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LayoutError {
-    line: usize,
-    column: usize,
-    token: String,
-    message: String,
-}
+#[derive(Debug)]
+pub(crate) struct LayoutError(String);
 
 impl Layout {
     /// The last struct or union in `text`; those before it are there to be used in it.
     pub(crate) fn parse(text: &str) -> Result<Layout, LayoutError> {
-        let tokens = tokens(text)?;
-        let mut parser = Parser { source: text, tokens, pack: NATURAL, ..Parser::default() };
+        let (tokens, pack) = (tokens(text), NATURAL);
+        let mut parser = Parser {
+            source: text,
+            tokens,
+            pack,
+            ..Parser::default()
+        };
         while !parser.peek().text.is_empty() {
             parser.item()?;
         }
         match parser.last.take() {
             Some(record) => Ok(Layout(record)),
-            None => parser.fail(parser.peek(), "no struct in it: write `struct { i32 id; char name[20]; }`"),
+            None => parser.unexpected("a struct, such as `struct { i32 id; char name[20]; }`"),
         }
     }
 
@@ -101,8 +102,10 @@ impl Layout {
         let mut lines = Vec::new();
         self.0.lines("", 0, bytes, &mut lines);
         // One long name shall not push all values out of sight.
-        let width = lines.iter().map(|(path, _)| path.chars().count().min(48)).max().unwrap_or(0);
-        lines.iter().map(|(path, shown)| format!("{path:<width$} = {shown}\n")).collect()
+        let widths = lines.iter().map(|(path, _)| path.chars().count().min(48));
+        let width = widths.max().unwrap_or(0);
+        let line = |(path, shown): &(String, String)| format!("{path:<width$} = {shown}\n");
+        lines.iter().map(line).collect()
     }
 
     /// An object with the members in their order. Where bytes are too short for one, null.
@@ -112,59 +115,73 @@ impl Layout {
 }
 
 impl Type {
-    fn scalar(scalar: Scalar) -> Rc<Type> {
-        let (size, align) = match scalar {
-            Scalar::Bool => (1, 1),
+    fn scalar((scalar, size): (Scalar, u64)) -> Rc<Type> {
+        let align = match scalar {
             // Four on 32-bit Linux, eight elsewhere.
-            Scalar::Float(8) => (8, align_of::<f64>() as u64),
-            Scalar::Signed(8) | Scalar::Unsigned(8) => (8, align_of::<u64>() as u64),
-            Scalar::Signed(n) | Scalar::Unsigned(n) | Scalar::Float(n) | Scalar::Text(n) => (n, n),
+            Scalar::Float if size == 8 => align_of::<f64>() as u64,
+            _ if size == 8 => align_of::<u64>() as u64,
+            _ => size,
         };
-        Rc::new(Type { size, align, values: 1, depth: 0, kind: Kind::Scalar(scalar) })
+        let (values, depth, kind) = (1, 0, Kind::Scalar(scalar));
+        Rc::new(Type {
+            size,
+            align,
+            values,
+            depth,
+            kind,
+        })
     }
 
-    fn array(element: Rc<Type>, len: u64) -> Result<Rc<Type>, String> {
-        let size = element.size.checked_mul(len).ok_or_else(too_large)?;
-        let values = element.values.checked_mul(len).ok_or_else(too_large)?;
+    fn array(element: Rc<Type>, len: u64) -> Result<Rc<Type>, &'static str> {
+        let size = element.size.saturating_mul(len);
+        let values = element.values.saturating_mul(len);
         let (align, depth) = (element.align, element.depth + 1);
-        Type { size, align, values, depth, kind: Kind::Array(element, len) }.limited()
+        let kind = Kind::Array(element, len);
+        Type::limited(size, align, values, depth, kind)
     }
 
-    fn limited(self) -> Result<Rc<Type>, String> {
-        if self.values > MAX_VALUES {
-            return Err(too_large());
+    fn limited(
+        size: u64,
+        align: u64,
+        values: u64,
+        depth: usize,
+        kind: Kind,
+    ) -> Result<Rc<Type>, &'static str> {
+        match kind {
+            _ if values > MAX_VALUES => Err(TOO_LARGE),
+            _ if depth > MAX_DEPTH => Err(TOO_DEEP),
+            kind => Ok(Rc::new(Type {
+                size,
+                align,
+                values,
+                depth,
+                kind,
+            })),
         }
-        if self.depth > MAX_DEPTH {
-            return Err(too_deep());
-        }
-        Ok(Rc::new(self))
     }
 
     fn has_members(&self) -> bool {
         match &self.kind {
-            Kind::Scalar(_) => false,
             Kind::Array(element, _) => element.has_members(),
-            Kind::Record(_) => true,
-        }
-    }
-
-    fn text_unit(&self) -> Option<u64> {
-        match self.kind {
-            Kind::Scalar(Scalar::Text(unit)) => Some(unit),
-            _ => None,
+            kind => matches!(kind, Kind::Record(_)),
         }
     }
 
     fn value(&self, offset: u64, bytes: &[u8]) -> Value {
+        // No overflow: MAX_VALUES bounds sizes, too.
+        let own = bytes.get(offset as usize..(offset + self.size) as usize);
         match &self.kind {
-            Kind::Scalar(scalar) => slice(bytes, offset, self.size).map_or(Value::Null, |b| scalar.value(b)),
-            Kind::Array(element, len) => match element.text_unit() {
-                Some(unit) => slice(bytes, offset, self.size).map_or(Value::Null, |b| text(unit, b).into()),
-                None => (0..*len).map(|i| element.value(offset + i * element.size, bytes)).collect(),
-            },
+            Kind::Scalar(scalar) => own.map_or(Value::Null, |own| scalar.value(own)),
+            Kind::Array(element, _) if matches!(element.kind, Kind::Scalar(Scalar::Text)) => {
+                own.map_or(Value::Null, |own| text(element.size, own).into())
+            }
+            Kind::Array(element, len) => {
+                let value = |i| element.value(offset + i * element.size, bytes);
+                Value::Array((0..*len).map(value).collect())
+            }
             Kind::Record(fields) => {
                 let member = |f: &Field| (f.name.clone(), f.ty.value(offset + f.offset, bytes));
-                Value::Object(fields.iter().map(member).collect::<Map<_, _>>())
+                Value::Object(fields.iter().map(member).collect())
             }
         }
     }
@@ -172,14 +189,16 @@ impl Type {
     fn lines(&self, path: &str, offset: u64, bytes: &[u8], out: &mut Vec<(String, String)>) {
         match &self.kind {
             Kind::Record(fields) => {
-                for Field { name, offset: within, ty } in fields {
-                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                    ty.lines(&path, offset + within, bytes, out);
+                let dot = if path.is_empty() { "" } else { "." };
+                for field in fields {
+                    let path = format!("{path}{dot}{}", field.name);
+                    field.ty.lines(&path, offset + field.offset, bytes, out);
                 }
             }
             Kind::Array(element, len) if element.has_members() => {
                 for i in 0..*len {
-                    element.lines(&format!("{path}[{i}]"), offset + i * element.size, bytes, out);
+                    let path = format!("{path}[{i}]");
+                    element.lines(&path, offset + i * element.size, bytes, out);
                 }
             }
             _ => out.push((path.to_owned(), self.shown(&self.value(offset, bytes)))),
@@ -193,7 +212,7 @@ impl Type {
                 let values: Vec<String> = values.iter().map(|value| element.shown(value)).collect();
                 format!("[{}]", values.join(", "))
             }
-            (Kind::Scalar(Scalar::Float(_)), Value::String(not_finite)) => not_finite.clone(),
+            (Kind::Scalar(Scalar::Float), Value::String(not_finite)) => not_finite.clone(),
             // Debug, as it also escapes what terminals obey and JSON does not.
             (_, Value::String(text)) => format!("{text:?}"),
             (_, value) => value.to_string(),
@@ -203,26 +222,29 @@ impl Type {
 
 impl Scalar {
     fn value(self, bytes: &[u8]) -> Value {
-        let word = match *bytes {
-            [a] => a.into(),
-            [a, b] => u16::from_ne_bytes([a, b]).into(),
-            [a, b, c, d] => u32::from_ne_bytes([a, b, c, d]).into(),
-            [a, b, c, d, e, f, g, h] => u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-            _ => return Value::Null,
-        };
+        let number = number(bytes);
         match self {
-            Scalar::Unsigned(_) => word.into(),
-            Scalar::Signed(size) => {
-                let unused = 64 - 8 * size;
-                (((word << unused) as i64) >> unused).into()
+            Scalar::Unsigned => number.into(),
+            Scalar::Signed => {
+                let unused = 64 - 8 * bytes.len();
+                (((number << unused) as i64) >> unused).into()
             }
-            Scalar::Float(4) => float(f32::from_bits(word as u32)),
-            Scalar::Float(_) => float(f64::from_bits(word)),
+            Scalar::Float if bytes.len() == 4 => float(f32::from_bits(number as u32)),
+            Scalar::Float => float(f64::from_bits(number)),
             // Another process may have put anything there.
-            Scalar::Bool if word > 1 => word.into(),
-            Scalar::Bool => (word == 1).into(),
-            Scalar::Text(unit) => text(unit, bytes).into(),
+            Scalar::Bool if number > 1 => number.into(),
+            Scalar::Bool => (number == 1).into(),
+            Scalar::Text => text(bytes.len() as u64, bytes).into(),
         }
+    }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    match *bytes {
+        [a] => a.into(),
+        [a, b] => u16::from_ne_bytes([a, b]).into(),
+        [a, b, c, d] => u32::from_ne_bytes([a, b, c, d]).into(),
+        _ => bytes.try_into().map_or(0, u64::from_ne_bytes),
     }
 }
 
@@ -234,36 +256,14 @@ fn float(number: impl fmt::Display) -> Value {
 }
 
 fn text(unit: u64, bytes: &[u8]) -> String {
+    let units = bytes.chunks_exact(unit as usize).map(number);
+    let units = units.take_while(|&unit| unit != 0);
+    let wide = |unit| char::from_u32(unit as u32).unwrap_or(char::REPLACEMENT_CHARACTER);
     match unit {
-        1 => {
-            let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
-            String::from_utf8_lossy(&bytes[..end]).into_owned()
-        }
-        2 => {
-            let units = bytes.as_chunks().0.iter().map(|&pair| u16::from_ne_bytes(pair));
-            let units: Vec<u16> = units.take_while(|&unit| unit != 0).collect();
-            String::from_utf16_lossy(&units)
-        }
-        _ => {
-            let units = bytes.as_chunks().0.iter().map(|&quad| u32::from_ne_bytes(quad));
-            let replaced = |unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
-            units.take_while(|&unit| unit != 0).map(replaced).collect()
-        }
+        1 => String::from_utf8_lossy(&units.map(|unit| unit as u8).collect::<Vec<_>>()).into_owned(),
+        2 => String::from_utf16_lossy(&units.map(|unit| unit as u16).collect::<Vec<_>>()),
+        _ => units.map(wide).collect(),
     }
-}
-
-fn slice(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
-    let start = usize::try_from(offset).ok()?;
-    let end = start.checked_add(usize::try_from(size).ok()?)?;
-    bytes.get(start..end)
-}
-
-fn too_deep() -> String {
-    format!("types are nested more than {MAX_DEPTH} deep: declare less")
-}
-
-fn too_large() -> String {
-    format!("more than {MAX_VALUES} numbers and characters: leave large arrays out, read their bytes raw")
 }
 
 /// A word, a number or one other character; empty at the end.
@@ -279,37 +279,33 @@ impl Token<'_> {
     }
 }
 
-fn tokens(source: &str) -> Result<Vec<Token<'_>>, LayoutError> {
+fn tokens(source: &str) -> Vec<Token<'_>> {
     let mut found = Vec::new();
-    let mut rest = source;
-    loop {
-        rest = rest.trim_start();
-        let token = Token { text: "", at: source.len() - rest.len() };
-        if rest.starts_with("//") {
-            rest = rest.split_once('\n').map_or("", |(_, after)| after);
-        } else if rest.starts_with("/*") {
-            let Some((_, after)) = rest[2..].split_once("*/") else {
-                return Err(LayoutError::new(source, token, "a comment without its end: write */"));
-            };
-            rest = after;
+    let mut rest = source.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let at = source.len() - rest.len();
+        let in_word = |c: char| c.is_alphanumeric() || c == '_';
+        let word = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
+        let (text, after) = rest.split_at(word.max(first.len_utf8()));
+        rest = if let Some(comment) = rest.strip_prefix("//") {
+            comment.split_once('\n').unwrap_or_default().1
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/").unwrap_or_default().1
         } else {
-            let in_word = |c: char| c.is_alphanumeric() || c == '_';
-            let word = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
-            let len = if word == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { word };
-            let (text, after) = rest.split_at(len);
-            match text {
-                "" => return Ok(found),
-                "const" | "volatile" => {}
-                _ => found.push(Token { text, ..token }),
+            // They change nothing about the bytes.
+            if !matches!(text, "const" | "volatile") {
+                found.push(Token { text, at });
             }
-            rest = after;
-        }
+            after
+        };
+        rest = rest.trim_start();
     }
+    found
 }
 
 struct Member<'a> {
     /// Empty if the members of this one count as those of the struct around it.
-    name: Token<'a>,
+    name: &'a str,
     ty: Rc<Type>,
     packed: bool,
 }
@@ -321,9 +317,8 @@ struct Parser<'a> {
     next: usize,
     pack: u64,
     packs: Vec<u64>,
-    tags: HashMap<&'a str, Rc<Type>>,
-    /// By typedef; nothing if it is a pointer.
-    names: HashMap<&'a str, Option<Rc<Type>>>,
+    /// By tag and typedef; nothing for a pointer.
+    types: HashMap<&'a str, Option<Rc<Type>>>,
     last: Option<Rc<Type>>,
     depth: usize,
 }
@@ -332,12 +327,17 @@ type Parsed<T> = Result<T, LayoutError>;
 
 impl<'a> Parser<'a> {
     fn ahead(&self, by: usize) -> Token<'a> {
-        let end = Token { text: "", at: self.source.len() };
-        self.tokens.get(self.next + by).copied().unwrap_or(end)
+        let (text, at) = ("", self.source.len());
+        let found = self.tokens.get(self.next + by);
+        found.copied().unwrap_or(Token { text, at })
     }
 
     fn peek(&self) -> Token<'a> {
         self.ahead(0)
+    }
+
+    fn peek_many(&self) -> [&'a str; 5] {
+        std::array::from_fn(|by| self.ahead(by).text)
     }
 
     fn take(&mut self) -> Token<'a> {
@@ -353,55 +353,48 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, text: &str) -> Parsed<()> {
-        if self.accept(text) { Ok(()) } else { self.unexpected(&format!("`{text}`")) }
+        match self.accept(text) {
+            true => Ok(()),
+            false => self.unexpected(&format!("`{text}`")),
+        }
     }
 
     fn unexpected<T>(&self, wanted: &str) -> Parsed<T> {
-        match self.peek().text {
-            ":" => self.fail(self.peek(), BIT_FIELD),
-            "(" => self.fail(self.peek(), FUNCTION),
-            "=" => self.fail(self.peek(), "a layout has no initial values: leave it out"),
-            "[" => self.fail(self.peek(), "an array outside of a struct: put it into one"),
-            "#" => self.fail(self.peek(), "compilers differ about # here: write it before the struct"),
-            _ => self.fail(self.peek(), format!("expected {wanted}")),
+        let token = self.peek();
+        match advice(token.text) {
+            Some(why) => self.fail(token, why),
+            None => self.fail(token, &format!("expected {wanted}")),
         }
     }
 
-    fn fail<T>(&self, token: Token<'a>, message: impl Into<String>) -> Parsed<T> {
-        Err(LayoutError::new(self.source, token, message))
+    fn fail<T>(&self, token: Token<'a>, why: &str) -> Parsed<T> {
+        let before = self.source.get(..token.at).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        let text: String = token.text.chars().take(40).flat_map(char::escape_debug).collect();
+        Err(LayoutError(match token.text {
+            "" => format!("line {line}, column {column}, at the end: {why}"),
+            _ => format!("line {line}, column {column}, at `{text}`: {why}"),
+        }))
     }
 
     fn item(&mut self) -> Parsed<()> {
-        if self.accept(";") || self.forward() {
-            return Ok(());
-        }
-        let token = self.peek();
-        match token.text {
-            "#" => self.pragma(),
-            "typedef" => self.typedef(),
-            "struct" | "union" => {
+        match self.peek_many() {
+            // Forward declarations: nothing new.
+            ["struct" | "union", _, ";", ..] => self.next += 3,
+            ["typedef", "struct" | "union", name, same, ";"] if name == same => self.next += 5,
+            [";", ..] => self.next += 1,
+            ["#", ..] => self.pragma()?,
+            ["typedef", ..] => self.typedef()?,
+            ["struct" | "union", ..] => {
                 self.record()?;
-                // The name of a variable: nothing to us.
-                self.next += usize::from(self.peek().is_word());
-                self.end_of_item()
+                let next = self.peek();
+                // The name of a variable.
+                self.next += usize::from(next.is_word() && !ITEM.contains(&next.text));
             }
-            _ => self.fail(token, "only struct, union, typedef and #pragma pack stand outside of a struct"),
+            _ => self.unexpected("`struct { ... }` around it, or a typedef or #pragma pack")?,
         }
-    }
-
-    /// `struct x;` and `typedef struct x x;` say nothing before the struct, and nothing new after it.
-    fn forward(&mut self) -> bool {
-        let len = match std::array::from_fn(|by| self.ahead(by).text) {
-            ["struct" | "union", name, ";", ..] if name != "{" => 3,
-            ["typedef", "struct" | "union", name, again, ";"] if name == again => 5,
-            _ => 0,
-        };
-        self.next += len;
-        len > 0
-    }
-
-    fn end_of_item(&mut self) -> Parsed<()> {
-        if self.peek().text.is_empty() { Ok(()) } else { self.expect(";") }
+        Ok(())
     }
 
     fn typedef(&mut self) -> Parsed<()> {
@@ -410,43 +403,38 @@ impl<'a> Parser<'a> {
         loop {
             let pointer = self.peek().text == "*";
             while self.accept("*") {}
-            let Member { name, ty, packed } = self.declarator(&base)?;
-            if packed {
-                return self.fail(name, "compilers ignore `packed` here: write it right after the `}`");
-            }
-            self.names.insert(name.text, (!pointer).then_some(ty));
+            let (name, ty) = self.declarator(&base)?;
+            self.types.insert(name, (!pointer).then_some(ty));
             if !self.accept(",") {
-                return self.end_of_item();
+                return Ok(());
             }
         }
     }
 
     fn pragma(&mut self) -> Parsed<()> {
         let start = self.take();
-        let mut arguments = Vec::new();
-        if self.accept("pragma") && self.accept("pack") && self.accept("(") {
-            while !self.accept(")") && !self.peek().text.is_empty() {
-                arguments.push(self.take().text);
-            }
+        if !(self.accept("pragma") && self.accept("pack") && self.accept("(")) {
+            return self.fail(start, PRAGMA);
         }
-        let number = match *arguments.as_slice() {
-            ["push"] | ["push", ",", _] => {
-                self.packs.push(self.pack);
-                arguments.get(2).copied()
-            }
-            ["pop"] => match self.packs.pop() {
-                Some(pack) => return Ok(self.pack = pack),
-                None => return self.fail(start, "pop without a push before it"),
-            },
-            [number] => Some(number),
-            _ => Some(""),
+        let mut words = Vec::new();
+        while !self.accept(")") && !self.peek().text.is_empty() {
+            words.push(self.take().text);
+        }
+        if words.first() == Some(&"push") {
+            self.packs.push(self.pack);
+        }
+        let known = |n: &u64| [1, 2, 4, 8, 16].contains(n);
+        let pack = match *words.as_slice() {
+            [] | ["0"] => Some(NATURAL),
+            ["push"] => Some(self.pack),
+            ["pop"] => self.packs.pop(),
+            [n] | ["push", ",", n] => integer(n).filter(known),
+            _ => None,
         };
-        match number {
-            Some("0") => self.pack = NATURAL,
-            Some(n @ ("1" | "2" | "4" | "8" | "16")) => self.pack = n.parse().unwrap_or(NATURAL),
-            Some(_) => return self.fail(start, PRAGMA),
-            None => {}
-        }
+        let Some(pack) = pack else {
+            return self.fail(start, PRAGMA);
+        };
+        self.pack = pack;
         Ok(())
     }
 
@@ -457,40 +445,34 @@ impl<'a> Parser<'a> {
             return self.record();
         }
         let mut words = Vec::new();
-        while WORDS.contains(&self.peek().text) {
+        while BASIC.contains(&self.peek().text) {
             words.push(self.take().text);
         }
         if words.is_empty() {
-            let ty = self.named(start)?;
-            self.take();
-            return Ok((ty, false));
+            return Ok((self.named()?, false));
         }
         match basic(&words) {
             Some(scalar) => Ok((Type::scalar(scalar), false)),
-            None if words.contains(&"double") => {
-                self.fail(start, "write plain float or double: others differ")
-            }
-            None => self.fail(start, format!("`{}` is no C type", words.join(" "))),
+            None => self.fail(start, "C has no such number: write i32, f64 or such"),
         }
     }
 
-    fn named(&self, token: Token<'a>) -> Parsed<Rc<Type>> {
-        match (self.names.get(token.text), self.tags.get(token.text)) {
-            (Some(Some(ty)), _) | (None, Some(ty)) => return Ok(ty.clone()),
-            (Some(None), _) => return self.fail(token, ADDRESS),
-            (None, None) => {}
-        }
-        if let Some(scalar) = known(token.text) {
-            return Ok(Type::scalar(scalar));
-        }
-        if let Some(why) = refused(token.text) {
-            return self.fail(token, why);
-        }
-        match self.ahead(1).text {
-            _ if !token.is_word() => self.unexpected("a type, or `}` at the end"),
-            "*" => self.fail(token, ADDRESS),
-            ":" => self.fail(token, "the type comes first, as in `i32 id;`"),
-            _ => self.fail(token, "unknown type: declare it before, or write one such as i32"),
+    fn named(&mut self) -> Parsed<Rc<Type>> {
+        let token = self.peek();
+        let declared = self.types.get(token.text).cloned();
+        let known = || known(token.text).map(|scalar| Some(Type::scalar(scalar)));
+        match (declared.or_else(known), self.ahead(1).text) {
+            (Some(Some(ty)), _) => {
+                self.take();
+                Ok(ty)
+            }
+            (Some(None), _) => self.fail(token, ADDRESS),
+            (None, _) if !token.is_word() || advice(token.text).is_some() => {
+                self.unexpected("a type, or `}` at the end of the members")
+            }
+            (None, "*") => self.fail(token, ADDRESS),
+            (None, ":") => self.fail(token, "the type comes first, as in `i32 id;`"),
+            (None, _) => self.fail(token, UNKNOWN),
         }
     }
 
@@ -498,18 +480,15 @@ impl<'a> Parser<'a> {
     fn record(&mut self) -> Parsed<(Rc<Type>, bool)> {
         let keyword = self.take();
         let mut packed = self.attributes()?;
-        let tag = self.peek().is_word().then(|| self.take());
-        if let Some(tag) = tag.filter(|_| self.peek().text != "{") {
-            return match self.tags.get(tag.text) {
-                Some(ty) => Ok((ty.clone(), false)),
-                None if self.peek().text == "*" => self.fail(tag, ADDRESS),
-                None => self.fail(tag, format!("declare this {} before it is used", keyword.text)),
-            };
+        let tag = self.peek();
+        if tag.is_word() && self.ahead(1).text != "{" {
+            return Ok((self.named()?, false));
         }
+        self.next += usize::from(tag.is_word());
         self.expect("{")?;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return self.fail(keyword, too_deep());
+            return self.fail(keyword, TOO_DEEP);
         }
         let mut members = Vec::new();
         while !self.accept("}") {
@@ -517,42 +496,41 @@ impl<'a> Parser<'a> {
         }
         self.depth -= 1;
         packed |= self.attributes()?;
-        if members.is_empty() {
-            return self.fail(keyword, "it has no members: compilers differ about its size");
-        }
         let pack = if packed { 1 } else { self.pack };
-        let ty = self.lay_out(keyword, pack, members)?;
-        if let Some(tag) = tag
-            && self.tags.insert(tag.text, ty.clone()).is_some()
-        {
-            return self.fail(tag, "declared twice: give one of them another name");
-        }
+        let laid_out = lay_out(keyword.text == "union", pack, members);
+        let ty = laid_out.or_else(|why| self.fail(keyword, &why))?;
         self.last = Some(ty.clone());
-        Ok((ty, tag.is_none()))
+        if !tag.is_word() {
+            return Ok((ty, true));
+        }
+        match self.types.insert(tag.text, Some(ty.clone())) {
+            Some(_) => self.fail(tag, "declared twice: give one of them another name"),
+            None => Ok((ty, false)),
+        }
     }
 
     fn member(&mut self, members: &mut Vec<Member<'a>>) -> Parsed<()> {
         let (base, unnamed) = self.base()?;
-        if unnamed && self.peek().text == ";" {
-            let name = Token { text: "", ..self.take() };
-            members.push(Member { name, ty: base, packed: false });
+        if unnamed && self.accept(";") {
+            let (name, ty, packed) = ("", base, false);
+            members.push(Member { name, ty, packed });
             return Ok(());
         }
         loop {
-            members.push(self.declarator(&base)?);
+            let (name, ty) = self.declarator(&base)?;
+            let packed = self.attributes()?;
+            members.push(Member { name, ty, packed });
             if !self.accept(",") {
                 return self.expect(";");
             }
         }
     }
 
-    fn declarator(&mut self, base: &Rc<Type>) -> Parsed<Member<'a>> {
-        let name = self.peek();
-        match name.text {
-            "*" | "&" => return self.fail(name, ADDRESS),
-            _ if !name.is_word() => return self.unexpected("a name after the type"),
-            _ => _ = self.take(),
+    fn declarator(&mut self, base: &Rc<Type>) -> Parsed<(&'a str, Rc<Type>)> {
+        if !self.peek().is_word() {
+            return self.unexpected("a name after the type");
         }
+        let name = self.take();
         let mut lengths = Vec::new();
         while self.accept("[") {
             lengths.push(self.length()?);
@@ -561,105 +539,96 @@ impl<'a> Parser<'a> {
         for &len in lengths.iter().rev() {
             ty = Type::array(ty, len).or_else(|why| self.fail(name, why))?;
         }
-        let packed = self.attributes()?;
-        Ok(Member { name, ty, packed })
+        Ok((name.text, ty))
     }
 
     fn length(&mut self) -> Parsed<u64> {
         let mut product: u64 = 1;
         loop {
             let token = self.take();
+            let Some(factor) = integer(token.text).filter(|&factor| factor > 0) else {
+                return self.fail(token, LENGTH);
+            };
+            product = product.saturating_mul(factor);
+            let token = self.take();
             match token.text {
-                "]" => return self.fail(token, FLEXIBLE),
-                text => match integer(text).map(|factor| product.checked_mul(factor)) {
-                    Some(Some(0)) => return self.fail(token, FLEXIBLE),
-                    Some(Some(value)) => product = value,
-                    Some(None) => return self.fail(token, too_large()),
-                    None => return self.fail(token, LENGTH),
-                },
-            }
-            if !self.accept("*") {
-                break;
+                "*" => {}
+                "]" => return Ok(product),
+                _ => return self.fail(token, LENGTH),
             }
         }
-        if self.accept("]") { Ok(product) } else { self.fail(self.peek(), LENGTH) }
     }
 
     /// Whether they say `packed`.
     fn attributes(&mut self) -> Parsed<bool> {
         let mut packed = false;
         while self.accept("__attribute__") {
-            self.expect("(")?;
-            self.expect("(")?;
-            while !self.accept(")") {
-                let token = self.take();
-                match token.text {
-                    "packed" | "__packed__" => packed = true,
-                    "," => {}
-                    _ => return self.fail(token, "not understood: only packed is; declare padding as u8"),
-                }
+            match self.peek_many() {
+                ["(", "(", "packed" | "__packed__", ")", ")"] => self.next += 5,
+                _ => return self.fail(self.ahead(2), "only packed is understood: declare padding as u8"),
             }
-            self.expect(")")?;
+            packed = true;
         }
         Ok(packed)
     }
-
-    fn lay_out(&self, keyword: Token<'a>, pack: u64, members: Vec<Member<'a>>) -> Parsed<Rc<Type>> {
-        let (mut end, mut size, mut align, mut values, mut depth) = (0, 0, 1, 0, 0);
-        let mut fields = Vec::new();
-        let mut names = HashSet::new();
-        for Member { name, ty, packed } in members {
-            let its_align = if packed { 1 } else { ty.align.min(pack) };
-            let offset = if keyword.text == "union" { 0 } else { padded(end, its_align) };
-            // No overflow: MAX_VALUES bounds the size of every type, and more than that fails here at once.
-            end = offset + ty.size;
-            size = end.max(size);
-            align = its_align.max(align);
-            values += ty.values;
-            depth = depth.max(ty.depth);
-            if values > MAX_VALUES {
-                return self.fail(name, too_large());
-            }
-            match &ty.kind {
-                Kind::Record(inner) if name.text.is_empty() => {
-                    let moved = |f: &Field| Field { offset: offset + f.offset, ..f.clone() };
-                    fields.extend(inner.iter().map(moved));
-                }
-                _ => fields.push(Field { name: name.text.to_owned(), offset, ty }),
-            }
-        }
-        if let Some(twice) = fields.iter().find(|f| !names.insert(f.name.as_str())) {
-            return self.fail(keyword, format!("it has two members `{}`: give one another name", twice.name));
-        }
-        let (size, depth) = (padded(size, align), depth + 1);
-        let ty = Type { size, align, values, depth, kind: Kind::Record(fields) };
-        ty.limited().or_else(|why| self.fail(keyword, why))
-    }
 }
 
-fn padded(size: u64, align: u64) -> u64 {
-    size.next_multiple_of(align)
+fn lay_out(union: bool, pack: u64, members: Vec<Member<'_>>) -> Result<Rc<Type>, String> {
+    let (mut end, mut size, mut align, mut values, mut depth) = (0_u64, 0, 1, 0, 0);
+    let mut fields = Vec::new();
+    for Member { name, ty, packed } in members {
+        let its_align = if packed { 1 } else { ty.align.min(pack) };
+        let offset = if union { 0 } else { end.next_multiple_of(its_align) };
+        // No overflow: a type is below 2^27 bytes, and a text does not have 2^37 members.
+        end = offset + ty.size;
+        size = end.max(size);
+        align = its_align.max(align);
+        values += ty.values;
+        depth = depth.max(ty.depth + 1);
+        match &ty.kind {
+            Kind::Record(inner) if name.is_empty() => {
+                let moved = |f: &Field| Field::new(&f.name, offset + f.offset, &f.ty);
+                fields.extend(inner.iter().map(moved));
+            }
+            _ => fields.push(Field::new(name, offset, &ty)),
+        }
+    }
+    let mut names = HashSet::new();
+    if let Some(Field { name, .. }) = fields.iter().find(|f| !names.insert(f.name.as_str())) {
+        return Err(format!("two members `{name}`: give one another name"));
+    }
+    if fields.is_empty() {
+        return Err("no members: declare one".to_owned());
+    }
+    let (size, kind) = (size.next_multiple_of(align), Kind::Record(fields));
+    Type::limited(size, align, values, depth, kind).map_err(str::to_owned)
+}
+
+impl Field {
+    fn new(name: &str, offset: u64, ty: &Rc<Type>) -> Field {
+        let (name, ty) = (name.to_owned(), ty.clone());
+        Field { name, offset, ty }
+    }
 }
 
 fn integer(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let digits = lower.trim_end_matches(['u', 'l']);
-    match digits.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None if digits.len() > 1 && digits.starts_with('0') => u64::from_str_radix(digits, 8).ok(),
-        None => digits.parse().ok(),
+    match (digits.strip_prefix("0x"), digits.strip_prefix('0')) {
+        (Some(hexadecimal), _) => u64::from_str_radix(hexadecimal, 16).ok(),
+        (None, Some(octal)) if !octal.is_empty() => u64::from_str_radix(octal, 8).ok(),
+        _ => digits.parse().ok(),
     }
 }
 
-/// A type of C's own words, in whichever order they stand.
-fn basic(words: &[&str]) -> Option<Scalar> {
-    let (signs, mut words): (Vec<&str>, Vec<&str>) =
-        words.iter().partition(|word| matches!(**word, "signed" | "unsigned"));
+fn basic(words: &[&str]) -> Option<(Scalar, u64)> {
+    let is_sign = |word: &&str| matches!(*word, "signed" | "unsigned");
+    let (signs, mut words): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| is_sign(word));
     words.sort_unstable();
     let size = match (words.join(" ").as_str(), signs.len()) {
-        ("float", 0) => return Some(Scalar::Float(4)),
-        ("double", 0) => return Some(Scalar::Float(8)),
-        ("char", 0) => return Some(Scalar::Text(1)),
+        ("float", 0) => return Some((Scalar::Float, 4)),
+        ("double", 0) => return Some((Scalar::Float, 8)),
+        ("char", 0) => return Some((Scalar::Text, 1)),
         ("char" | "__int8", _) => 1,
         ("short" | "int short" | "__int16", _) => 2,
         ("" | "int" | "__int32", _) => 4,
@@ -668,74 +637,150 @@ fn basic(words: &[&str]) -> Option<Scalar> {
         _ => return None,
     };
     match signs.as_slice() {
-        [] | ["signed"] => Some(Scalar::Signed(size)),
-        ["unsigned"] => Some(Scalar::Unsigned(size)),
+        [] | ["signed"] => Some((Scalar::Signed, size)),
+        ["unsigned"] => Some((Scalar::Unsigned, size)),
         _ => None,
     }
 }
 
-fn known(name: &str) -> Option<Scalar> {
+fn known(name: &str) -> Option<(Scalar, u64)> {
     use Scalar::{Bool, Float, Signed, Text, Unsigned};
     let word = size_of::<usize>() as u64;
     Some(match name {
-        "i8" | "int8_t" | "INT8" => Signed(1),
-        "i16" | "int16_t" | "INT16" | "SHORT" => Signed(2),
-        "i32" | "int32_t" | "INT32" | "INT" | "LONG" | "LONG32" | "BOOL" => Signed(4),
-        "i64" | "int64_t" | "INT64" | "LONGLONG" | "LONG64" => Signed(8),
-        "u8" | "uint8_t" | "UINT8" | "BYTE" | "UCHAR" | "BOOLEAN" => Unsigned(1),
-        "u16" | "uint16_t" | "UINT16" | "USHORT" | "WORD" => Unsigned(2),
-        "u32" | "uint32_t" | "UINT32" | "UINT" | "ULONG" | "ULONG32" | "DWORD" | "DWORD32" => Unsigned(4),
-        "u64" | "uint64_t" | "UINT64" | "ULONGLONG" | "ULONG64" | "DWORD64" | "DWORDLONG" => Unsigned(8),
-        "isize" | "ssize_t" | "ptrdiff_t" | "intptr_t" | "SSIZE_T" | "LONG_PTR" => Signed(word),
-        "usize" | "size_t" | "uintptr_t" | "SIZE_T" | "ULONG_PTR" | "DWORD_PTR" => Unsigned(word),
-        "f32" | "FLOAT" => Float(4),
-        "f64" | "DOUBLE" => Float(8),
-        "bool" | "_Bool" => Bool,
-        "CHAR" | "char8_t" => Text(1),
-        "WCHAR" | "char16_t" => Text(2),
-        "char32_t" => Text(4),
-        "wchar_t" => Text(if std::env::consts::FAMILY == "windows" { 2 } else { 4 }),
+        "i8" | "int8_t" | "INT8" => (Signed, 1),
+        "i16" | "int16_t" | "INT16" | "SHORT" => (Signed, 2),
+        "i32" | "int32_t" | "INT32" | "INT" | "LONG" | "LONG32" | "BOOL" => (Signed, 4),
+        "i64" | "int64_t" | "INT64" | "LONGLONG" | "LONG64" => (Signed, 8),
+        "u8" | "uint8_t" | "UINT8" | "BYTE" | "UCHAR" | "BOOLEAN" => (Unsigned, 1),
+        "u16" | "uint16_t" | "UINT16" | "USHORT" | "WORD" => (Unsigned, 2),
+        "u32" | "uint32_t" | "UINT32" | "UINT" | "ULONG" | "ULONG32" | "DWORD" | "DWORD32" => (Unsigned, 4),
+        "u64" | "uint64_t" | "UINT64" | "ULONGLONG" | "ULONG64" | "DWORD64" | "DWORDLONG" => (Unsigned, 8),
+        "isize" | "ssize_t" | "ptrdiff_t" | "intptr_t" | "SSIZE_T" | "LONG_PTR" => (Signed, word),
+        "usize" | "size_t" | "uintptr_t" | "SIZE_T" | "ULONG_PTR" | "DWORD_PTR" => (Unsigned, word),
+        "f32" | "FLOAT" => (Float, 4),
+        "f64" | "DOUBLE" => (Float, 8),
+        "bool" | "_Bool" => (Bool, 1),
+        "CHAR" | "char8_t" => (Text, 1),
+        "WCHAR" | "char16_t" => (Text, 2),
+        "char32_t" => (Text, 4),
+        "wchar_t" if std::env::consts::FAMILY == "windows" => (Text, 2),
+        "wchar_t" => (Text, 4),
         _ => return None,
     })
 }
 
-fn refused(name: &str) -> Option<&'static str> {
-    Some(match name {
+/// What to write for words and signs that other declarations have.
+fn advice(text: &str) -> Option<&'static str> {
+    Some(match text {
+        "*" | "&" | "void" | "HANDLE" | "HWND" | "HMODULE" | "HINSTANCE" | "PVOID" => ADDRESS,
+        _ if text.starts_with("LP") => ADDRESS,
         "enum" => "the compiler chooses the size of an enum: write i32, or the integer it uses",
-        "void" | "HANDLE" | "HWND" | "HMODULE" | "HINSTANCE" | "PVOID" => ADDRESS,
-        _ if name.starts_with("LP") => ADDRESS,
-        "_Atomic" | "std" => "write the plain type and its size, such as u32 for an atomic u32",
+        ":" => "compilers differ about bit-fields: declare the whole, such as `u32 flags;`",
+        "(" => "functions mean nothing in another process: leave it out, or declare u64 for its address",
+        "=" => "a layout has no initial values: leave it out",
+        "[" => "an array outside of a struct: put it into one",
+        "#" => "compilers differ about # here: write it before the struct",
+        "_Atomic" | "std" => "write the plain type, such as u32 for an atomic u32",
         "alignas" | "_Alignas" | "__declspec" => "alignment is not understood: declare padding as u8",
-        "__attribute__" => "write the attribute after the name of the member",
+        "__attribute__" => "write it right after the `}` or the name of a member",
         "__int128" | "i128" | "u128" => "too wide: write two u64",
-        "static" | "public" | "private" | "protected" | "virtual" => {
-            "write a plain struct, data members alone"
-        }
+        "static" | "public" | "private" | "virtual" => "write a plain struct, data members alone",
         _ => return None,
     })
-}
-
-impl LayoutError {
-    fn new(source: &str, token: Token<'_>, message: impl Into<String>) -> LayoutError {
-        let before = source.get(..token.at).unwrap_or(source);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        LayoutError {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            token: token.text.chars().take(40).collect(),
-            message: message.into(),
-        }
-    }
 }
 
 impl fmt::Display for LayoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LayoutError { line, column, token, message } = self;
-        match token.as_str() {
-            "" => write!(f, "line {line}, column {column}: {message}"),
-            _ => write!(f, "line {line}, column {column}, at `{}`: {message}", token.escape_debug()),
-        }
+        f.write_str(&self.0)
     }
 }
 
 impl Error for LayoutError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `sizeof` and `offsetof` of gcc on Linux and MinGW on Windows, both 64 bit.
+    const COMPILED: &[&str] = &[
+        "struct { char c; int i; short s; } => 12: c 0 i 4 s 8",
+        "struct { bool b; f64 d; float f[3]; u8 t; } => 32: b 0 d 8 f 16 t 28",
+        "struct { BYTE x; WORD y; DWORD z; WCHAR w[3]; u64 q; }; => 24: x 0 y 2 z 4 w 8 q 16",
+        "#pragma pack(push, 2)\nstruct { char c; int i; double d; }; => 14: c 0 i 2 d 6",
+        "#pragma pack(push,2) struct d { char c; int i; f64 d; }; #pragma pack(pop)
+         typedef struct e { char c; struct d d; signed long long l; } E, *PE; => 24: c 0 d 2 l 16",
+        "struct __attribute__((packed)) f { u8 a; uint64_t b; u16 c; }; => 11: a 0 b 1 c 9",
+        "struct { u8 a; u64 b; u16 c; } __attribute__((packed)) x; => 11: a 0 b 1 c 9",
+        "struct { u8 a; int b __attribute__((packed)), c; }; => 12: a 0 b 1 c 8",
+        "struct { u8 a; struct { u8 b; struct { u16 c; double d; } in; } out[2]; u8 e; };
+         => 64: a 0 out 8 e 56",
+        "struct { char c; union { u64 u; const float f; u8 raw[12]; }; short int s; }
+         => 32: c 0 u 8 f 8 raw 8 s 24",
+        "struct a { char c; int i; short s; };
+         #pragma pack(1)
+         struct { u8 a; a s; u64 b; }; => 21: a 0 s 1 b 13",
+        "struct { u16 m[2][3]; /* ; */ u64 n; // x\n u8 o[0x2 * 8UL]; }; => 40: m 0 n 16 o 24",
+        "union { u8 a[9]; u64 b; struct { u8 c; int d; } s; } => 16: a 0 b 0 s 0",
+    ];
+
+    #[test]
+    fn sizes_and_offsets_are_those_of_the_compilers() {
+        for (source, expected) in COMPILED.iter().filter_map(|case| case.split_once(" => ")) {
+            let layout = Layout::parse(source).unwrap();
+            let Kind::Record(fields) = &layout.0.kind else {
+                unreachable!()
+            };
+            let offsets = fields.iter().map(|f| format!(" {} {}", f.name, f.offset));
+            let found = format!("{}:{}", layout.size(), offsets.collect::<String>());
+            assert_eq!(found, expected, "{source}");
+        }
+        let long = Layout::parse("struct { unsigned long int l; }").unwrap();
+        assert_eq!(long.size(), size_of::<c_long>() as u64);
+    }
+
+    #[test]
+    fn values_are_shown_as_text_and_json() {
+        let source =
+            "struct vec { float x, y; }; struct { vec at[2]; i16 n[2]; char name[2][4]; char16_t w[2]; }";
+        let layout = Layout::parse(source).unwrap();
+        let floats = [0.1, f32::NAN, -2.0, f32::INFINITY]
+            .map(f32::to_ne_bytes)
+            .concat();
+        let numbers = [-1_i16, 7].map(i16::to_ne_bytes).concat();
+        let wide = [0xe9_u16, 0].map(u16::to_ne_bytes).concat();
+        let bytes = [&floats[..], &numbers, b"ok\0x\x1b\xff\"\0", &wide].concat();
+        let text = "at[0].x = 0.1\nat[0].y = NaN\nat[1].x = -2.0\nat[1].y = inf\n\
+                    n       = [-1, 7]\nname    = [\"ok\", \"\\u{1b}\u{fffd}\\\"\"]\nw       = \"é\"\n";
+        assert_eq!(layout.to_text(&bytes), text);
+        let at = serde_json::json!([{ "x": 0.1, "y": "NaN" }, { "x": -2.0, "y": "inf" }]);
+        let name = ["ok", "\u{1b}\u{fffd}\""];
+        let json = serde_json::json!({ "at": at, "n": [-1, 7], "name": name, "w": "é" });
+        assert_eq!(layout.to_json(&bytes), json);
+        assert!(layout.to_text(&bytes[..17]).ends_with("(missing)\n"));
+        assert!(layout.to_json(&[])["w"].is_null());
+    }
+
+    #[test]
+    fn refusals_say_where_and_what_to_write() {
+        let deep = format!("{}{}", "struct { ".repeat(100_000), "x");
+        for (source, at, says) in [
+            ("struct { i32 *p; }", "line 1, column 14, at `*`", "u64"),
+            ("struct {\n  u32 a:3; }", "line 2, column 8, at `:`", "the whole"),
+            ("struct { enum e x; }", "at `enum`", "i32"),
+            ("struct { int n; u8 data[]; }", "at `]`", "length"),
+            ("struct { int (*f)(int); }", "at `(`", "u64"),
+            ("struct { u64 a[0x10000000000]; }", "at `a`", "raw"),
+            ("struct { u8 a[4294967296 * 4294967296]; }", "at `a`", "raw"),
+            ("struct { u8 a[N]; }", "at `N`", "4*16"),
+            ("struct { int a; float a; }", "at `struct`", "another name"),
+            ("struct { next: u8 }", "at `next`", "`i32 id;`"),
+            ("#pragma pack(3)\nstruct { int a; }", "at `#`", "pack(n)"),
+            ("struct { int a; ", "at the end", "`}`"),
+            ("", "at the end", "a struct"),
+            (&deep, "at `struct`", "nested"),
+        ] {
+            let error = Layout::parse(source).unwrap_err().to_string();
+            assert!(error.contains(at) && error.contains(says), "{error}");
+        }
+    }
+}

@@ -129,6 +129,7 @@ fn ls_and_info_show_the_object_and_its_holder() {
     }
     assert!(text(&good(&["info", &seen])).contains("64.0 KiB"));
     held.kill();
+    good(&["gc"]);
     refused(&["info", &seen], 3, &["no object has the name"]);
 }
 

@@ -32,6 +32,24 @@ fn ctrl_c_and_termination_leave_nothing() {
 }
 
 #[test]
+fn ctrl_c_ends_the_command_too() {
+    let ended = name("command");
+    // Its own process group, as a terminal makes one, so that the signal reaches both.
+    let mut child = std::os::unix::process::CommandExt::process_group(
+        command().args(["create", &ended, "--size", "4096", "--", "sh", "-c", "echo started; exec sleep 1000"]),
+        0,
+    )
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut started = [0; 8];
+    child.stdout.take().unwrap().read_exact(&mut started).unwrap();
+    rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!Path::new(&shm(&ended)).exists());
+}
+
+#[test]
 fn the_killed_leave_a_stale_file_that_any_next_call_removes() {
     let killed = name("killed");
     let path = shm(&killed);

@@ -178,6 +178,9 @@ mod linux {
         let id = std::process::id();
         let _crowd: Vec<Mapping> =
             (0..others).map(|i| Mapping::create(&format!("bench-crowd-{id}-{i}"), 1).unwrap()).collect();
+        let start = Instant::now();
+        coview::inspect::sweep(true).unwrap();
+        println!("     a look at all of {others}: {:.0} µs", start.elapsed().as_secs_f64() * 1e6);
         let name = format!("bench-among-{id}");
         let held = Mapping::create(&name, 4096).unwrap();
         let mut opens = Vec::new();

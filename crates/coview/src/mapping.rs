@@ -282,8 +282,8 @@ impl Mapping {
         self.object.name.as_ref()
     }
 
-    /// The most any view may do. Windows does not tell that of a mapping that was opened for reading: there it
-    /// is [`Protection::ReadOnly`], what can be done through this handle.
+    /// The most any view may do. Windows does not tell it: of a mapping that another process made it is
+    /// [`Protection::ReadWrite`] if this user may write it, else [`Protection::ReadOnly`].
     pub fn protection(&self) -> Protection {
         self.object.section.protection()
     }

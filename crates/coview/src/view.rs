@@ -129,7 +129,7 @@ impl Mapping {
     /// If `len` is 0.
     pub fn windows(&self, access: Access, len: usize) -> Windows<'_> {
         assert!(len > 0, "a window of 0 bytes shows nothing");
-        Windows { mapping: self, access, len, overlap: 0, next: 0, done: false }
+        Windows { mapping: self, access, len, overlap: 0, next: 0, done: self.size() == 0 }
     }
 }
 
@@ -191,7 +191,7 @@ impl Iterator for Windows<'_> {
         let end = self.next.saturating_add(self.len as u64).min(self.mapping.size());
         let view = self.mapping.view_range(self.access, self.next..end);
         self.done = view.is_err() || end == self.mapping.size();
-        self.next = end - self.overlap as u64;
+        self.next = end.saturating_sub(self.overlap as u64);
         Some(view)
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn compiler() -> Result<(), Stop> {
         missing.push("rust-web-src");
     }
     if ask(LINKER, &["-dumpversion"]).is_empty() {
-        missing.push("mingw-w64");
+        missing.push("gcc-mingw-w64-x86-64-win32");
     }
     complain(&missing)
 }

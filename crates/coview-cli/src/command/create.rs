@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::Arc;
 
 use coview::{Access, Mapping, Namespace, Share, View};
@@ -26,12 +26,13 @@ enum Event {
 }
 
 pub(crate) fn run(args: &CreateArgs) -> Result<ExitCode, Failure> {
-    // Before anything exists, so that Ctrl-C at any moment leaves nothing behind.
+    let source = args.from.as_deref().map(open_source).transpose()?;
+    // Until here nothing exists and Ctrl-C just ends us; from here on it must not leave anything behind.
     let (events, inbox) = mpsc::channel();
     let on_signal = events.clone();
     ctrlc::set_handler(move || drop(on_signal.send(Event::Signal)))
         .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))?;
-    let mapping = make(args)?;
+    let mapping = make(args, source, &inbox)?;
     announce(args, &mapping)?;
     if args.command.is_empty() {
         match args.time {
@@ -52,7 +53,7 @@ fn hold_for(
     child: &Arc<SharedChild>,
     args: &CreateArgs,
     events: mpsc::Sender<Event>,
-    inbox: &mpsc::Receiver<Event>,
+    inbox: &Receiver<Event>,
 ) -> Result<ExitCode, Failure> {
     let waiter = Arc::clone(child);
     std::thread::spawn(move || drop(events.send(Event::Ended(waiter.wait()))));
@@ -88,52 +89,59 @@ fn name_of(mapping: &Mapping) -> String {
     mapping.name().map(ToString::to_string).unwrap_or_default()
 }
 
-fn make(args: &CreateArgs) -> Result<Mapping, Failure> {
+fn make(args: &CreateArgs, source: Option<Source>, inbox: &Receiver<Event>) -> Result<Mapping, Failure> {
     let mut options = Mapping::options().protection(args.protect).share(args.share.clone()).reserve(args.reserve);
     if let Some(path) = &args.file {
         options = options.file(path);
     }
-    let Some(from) = &args.from else {
+    let Some(Source { mut bytes, len, shown }) = source else {
         return Ok(options.size(args.size.unwrap_or(0)).create(&args.name)?);
     };
     if args.protect != coview::Protection::ReadWrite {
         let why = "--from fills the new object, so it must be read-write; to share a file as it is, use --file alone";
         return Err(Failure::usage(why));
     }
-    let (mut source, len) = open_source(from)?;
     let size = args.size.unwrap_or(len);
     if len > size {
-        return Err(Failure::usage(format!("{} has {len} bytes, --size allows {size}", from.display())));
+        return Err(Failure::usage(format!("{shown} has {len} bytes, --size allows {size}")));
     }
     if size == 0 {
-        return Err(Failure::usage(format!("{} is empty: there is nothing to share", from.display())));
+        return Err(Failure::usage(format!("{shown} is empty: there is nothing to share")));
     }
     let exact = args.size.is_none() && args.file.is_none();
     let mapping = options.size(size).exact(exact).create(&args.name)?;
     if len > 0 {
-        fill(&mapping, &mut source, len).map_err(|failure| failure.while_doing(&format!("copying {}", from.display())))?;
+        fill(&mapping, &mut bytes, len, inbox).map_err(|failure| failure.while_doing(&format!("copying {shown}")))?;
     }
     Ok(mapping)
 }
 
+/// What the object shall contain.
+struct Source {
+    bytes: Box<dyn Read>,
+    len: u64,
+    shown: String,
+}
+
 /// A file as it is; standard input, whose length nobody knows, as a whole.
-fn open_source(from: &Path) -> Result<(Box<dyn Read>, u64), Failure> {
+fn open_source(from: &Path) -> Result<Source, Failure> {
     if from == Path::new("-") {
         let mut all = Vec::new();
         io::stdin().lock().read_to_end(&mut all)?;
         let len = all.len() as u64;
-        return Ok((Box::new(io::Cursor::new(all)), len));
+        return Ok(Source { bytes: Box::new(io::Cursor::new(all)), len, shown: "standard input".into() });
     }
+    let shown = from.display().to_string();
     let open = || -> io::Result<(File, u64)> {
         let file = File::open(from)?;
         let len = file.metadata()?.len();
         Ok((file, len))
     };
-    let (file, len) = open().map_err(|error| Failure::new(format!("cannot read {}: {error}", from.display())))?;
-    Ok((Box::new(file), len))
+    let (file, len) = open().map_err(|error| Failure::new(format!("cannot read {shown}: {error}")))?;
+    Ok(Source { bytes: Box::new(file), len, shown })
 }
 
-fn fill(mapping: &Mapping, source: &mut dyn Read, len: u64) -> Result<(), Failure> {
+fn fill(mapping: &Mapping, source: &mut dyn Read, len: u64, inbox: &Receiver<Event>) -> Result<(), Failure> {
     let shown = if len >= LONG { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(len), shown);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}") {
@@ -143,6 +151,9 @@ fn fill(mapping: &Mapping, source: &mut dyn Read, len: u64) -> Result<(), Failur
     let mut piece = vec![0; PIECE];
     let mut done = 0;
     while done < len {
+        if inbox.try_recv().is_ok() {
+            return Err(Failure::new("interrupted; the object is removed again"));
+        }
         let want = piece.len().min((len - done) as usize);
         let got = source.read(&mut piece[..want])?;
         if got == 0 {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    SocketType,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -13,8 +14,8 @@ use crate::explain::explain;
 use crate::mapping::Mapping;
 use crate::sys::mapping::Section;
 
-/// The longest message of [`send`]: the ticket and a name.
-const MESSAGE_MAX: usize = 2048;
+/// The longest message of [`send`]: the ticket and a name, of which `file:` and a path is the longest.
+const MESSAGE_MAX: usize = 2 * 4096;
 
 /// A mapping of the memory a descriptor stands for: a memfd, a POSIX object, a file; read-write if the descriptor is.
 ///
@@ -34,9 +35,10 @@ pub fn fd(mapping: &Mapping) -> Option<BorrowedFd<'_>> {
 /// as soon as this returns: the kernel holds it while it is under way.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] for System V segments, and the socket's.
+/// [`ErrorKind::Unsupported`] for System V segments and sockets that are no streams, and the socket's.
 #[doc(alias = "SCM_RIGHTS")]
 pub fn send(socket: impl AsFd, mapping: &Mapping) -> Result<()> {
+    check_stream(&socket, "send", &mapping.object)?;
     let section = &mapping.object.section;
     let fds = section.fds();
     if fds.is_empty() {
@@ -62,8 +64,10 @@ pub fn send(socket: impl AsFd, mapping: &Mapping) -> Result<()> {
 /// Receives a mapping that the other end [`send`]s. What arrives is checked, not trusted.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`] if something else arrives, [`ErrorKind::NotFound`] if the other end has closed.
+/// [`ErrorKind::Corrupt`] if something else arrives, [`ErrorKind::NotFound`] if the other end has closed,
+/// [`ErrorKind::Unsupported`] for a socket that is no stream.
 pub fn receive(socket: impl AsFd) -> Result<Mapping> {
+    check_stream(&socket, "receive", "a mapping")?;
     let refuse = |kind, why: &str| Error::new(kind, "receive", why).on("a mapping");
     let mut length = [0; 4];
     let mut fds = Vec::new();
@@ -91,6 +95,15 @@ pub fn receive(socket: impl AsFd) -> Result<Mapping> {
     }
     let text = String::from_utf8(text).map_err(|_| refuse(ErrorKind::Corrupt, "the message is not text"))?;
     Mapping::from_ticket(&text, |ticket, slot| Section::adopt_fds(ticket, fds, slot))
+}
+
+/// Only a stream gives the rest of a message that was read in part.
+fn check_stream(socket: &impl AsFd, operation: &'static str, object: impl std::fmt::Display) -> Result<()> {
+    match rustix::net::sockopt::socket_type(socket) {
+        Ok(SocketType::STREAM) => Ok(()),
+        Ok(_) => Err(Error::new(ErrorKind::Unsupported, operation, "the socket is no stream; use a UnixStream").on(object)),
+        Err(error) => Err(explain(operation, object, error.into())),
+    }
 }
 
 fn receive_part(socket: &impl AsFd, into: &mut [u8], fds: &mut Vec<OwnedFd>) -> Result<usize> {

@@ -36,7 +36,7 @@ pub fn from_handle(handle: OwnedHandle) -> Result<Mapping> {
 pub fn duplicate_to(mapping: &Mapping, pid: u32) -> Result<u64> {
     let copy = || {
         let target = process::open(pid, PROCESS_DUP_HANDLE)?;
-        process::duplicate(process::this_process(), handle(mapping).as_raw_handle(), target.as_raw_handle())
+        process::duplicate(process::this_process(), handle(mapping).as_raw_handle(), target.as_raw_handle(), None)
     };
     copy().map(|copy| copy.addr() as u64).map_err(|error| explain("duplicate", &mapping.object, error))
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code)] // each test program uses its part
 
 pub(crate) mod agent;
+#[cfg(target_os = "linux")]
+pub(crate) mod linux;
 pub(crate) mod place;
 
 use std::io::{BufRead, BufReader, Write};

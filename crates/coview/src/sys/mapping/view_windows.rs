@@ -102,7 +102,7 @@ impl RawView {
         if at.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// The path of the file behind it.
+    /// The path of the file behind it, as the system's own: `\Device\HarddiskVolume1\…`.
     pub(super) fn file_path(&self) -> Option<String> {
         let mut path = vec![0_u16; 32 << 10];
         // SAFETY: the address is of a mapped view of this process, and `path` has as much room as is said.

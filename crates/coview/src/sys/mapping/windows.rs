@@ -18,12 +18,12 @@ use windows_sys::Win32::System::Memory::{
     PAGE_READWRITE, PAGE_WRITECOPY, SEC_COMMIT, SEC_FILE, SEC_RESERVE, SECTION_QUERY,
 };
 
-use super::backing_windows::{Backing, SHARE_ALL, open_elsewhere};
+use super::backing_windows::{Backing, SHARE_ALL, open_elsewhere, path_of, reopen};
 use super::security_windows::Security;
 use super::{Access, Protection, RawView, Spec, available_memory, granularity, no_commit, no_memory, page_size, round_up};
 use crate::sys::Refusal;
 use crate::sys::namespace::{Slot, owned, wrong_kind};
-use crate::sys::process::wine_version;
+use crate::sys::process::{duplicate, this_process, wine_version};
 
 /// `SECTION_BASIC_INFORMATION`.
 #[repr(C)]
@@ -42,11 +42,12 @@ unsafe extern "system" {
 #[derive(Debug)]
 pub(crate) struct Section {
     handle: OwnedHandle,
-    /// The file behind it, where this process opened it: makes flushes durable, keeps an exclusive file closed to
+    /// The file behind it, where this process could open it: makes flushes durable, keeps an exclusive file closed to
     /// others and a temporary one alive.
     file: Option<File>,
     size: u64,
-    protection: Protection,
+    /// `None` of one that was opened for reading: found out when somebody asks.
+    protection: Option<Protection>,
     /// `SEC_FILE`, `SEC_RESERVE` or `SEC_COMMIT`.
     attributes: u32,
     writable: bool,
@@ -96,7 +97,8 @@ impl Section {
         match made? {
             (handle, true) => {
                 let file = backing.map(|backing| backing.file);
-                Ok((Section { handle, file, size, protection: spec.protection, attributes, writable }, true))
+                let protection = Some(spec.protection);
+                Ok((Section { handle, file, size, protection, attributes, writable }, true))
             }
             (handle, false) => Ok((Section::of_handle(handle, writable)?, false)),
         }
@@ -128,8 +130,13 @@ impl Section {
             return Err(denied(true));
         }
         let size = if attributes & SEC_FILE == 0 { round_up(size, page_size()).unwrap_or(size) } else { size };
-        let protection = if writable { Protection::ReadWrite } else { Protection::ReadOnly };
-        Ok(Section { handle, file: None, size, protection, attributes, writable })
+        let protection = writable.then_some(Protection::ReadWrite);
+        let mut section = Section { handle, file: None, size, protection, attributes, writable };
+        if section.is_on_file() {
+            let path = section.map(Access::Read, 0, 1).ok().and_then(|view| view.file_path());
+            section.file = path.and_then(|path| reopen(&path, writable));
+        }
+        Ok(section)
     }
 
     /// A mapping of the section that a handle stands for; read-write if it lets us.
@@ -143,7 +150,7 @@ impl Section {
     pub(crate) fn open_file(path: &Path, writable: bool) -> io::Result<Section> {
         let mut options = OpenOptions::new();
         options.read(true).write(writable).share_mode(SHARE_ALL);
-        let file = options.open(path).map_err(|error| open_elsewhere(error, false))?;
+        let file = options.open(path).map_err(|error| open_elsewhere(error, path, false))?;
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(Refusal::Invalid("it is not a regular file, so it cannot be mapped".into()).into());
@@ -154,7 +161,8 @@ impl Section {
         let protection = if writable { Protection::ReadWrite } else { Protection::ReadOnly };
         let security = Security::of(&super::Share::Owner, writable)?;
         let (handle, _) = make(None, protection, SEC_FILE, meta.len(), Some(&file), &security)?;
-        Ok(Section { handle, file: Some(file), size: meta.len(), protection, attributes: SEC_FILE, writable })
+        let (file, protection) = (Some(file), Some(protection));
+        Ok(Section { handle, file, size: meta.len(), protection, attributes: SEC_FILE, writable })
     }
 
     /// A POSIX shared-memory object: there are none here.
@@ -171,8 +179,19 @@ impl Section {
         self.size
     }
 
+    /// Of a section that was opened for reading, whether it can be written is tried with a handle for writing; if this user
+    /// may not have one, it is read-only for him.
     pub(crate) fn protection(&self) -> Protection {
-        self.protection
+        self.protection.unwrap_or_else(|| {
+            let rights = SECTION_QUERY | FILE_MAP_READ | FILE_MAP_WRITE;
+            let writer = duplicate(this_process(), self.handle.as_raw_handle(), this_process(), Some(rights));
+            // SAFETY: the call has just returned it, to us alone.
+            let writer = writer.and_then(|writer| unsafe { owned(writer) });
+            match writer.and_then(|writer| can_write(writer.as_handle())) {
+                Ok(true) => Protection::ReadWrite,
+                _ => Protection::ReadOnly,
+            }
+        })
     }
 
     pub(crate) fn is_reserved(&self) -> bool {
@@ -194,12 +213,9 @@ impl Section {
         self.writable
     }
 
-    /// The path of the file behind it, as the system's own: `\Device\HarddiskVolume1\…`.
+    /// The path of the file behind it, where this user may open it.
     pub(crate) fn file_path(&self) -> Option<String> {
-        if !self.is_on_file() {
-            return None;
-        }
-        self.map(Access::Read, 0, 1).ok()?.file_path()
+        path_of(self.file.as_ref()?)
     }
 
     pub(crate) fn handle(&self) -> BorrowedHandle<'_> {
@@ -216,14 +232,32 @@ impl Section {
         if !self.is_reserved() {
             return Ok(());
         }
-        let start = offset & !(granularity() - 1);
-        let view = self.map(Access::ReadWrite, start, offset + len - start)?;
-        let committed = view.commit((offset - start) as usize, len as usize);
-        committed.map_err(|error| if is_memory(code(&error)) { no_commit(len) } else { error })
+        // Wine 8 forgets a commit that ends where its view ends. So each view is a page longer, and the last page,
+        // behind which there is none, comes by itself.
+        let last_page = self.size - page_size();
+        let split = last_page.clamp(offset, offset + len);
+        self.commit_part(offset, split)?;
+        self.commit_part(split, offset + len)
+    }
+
+    fn commit_part(&self, from: u64, to: u64) -> io::Result<()> {
+        if from == to {
+            return Ok(());
+        }
+        let start = from & !(granularity() - 1);
+        let end = round_up(to, page_size()).map_or(self.size, |end| (end + page_size()).min(self.size));
+        let view = self.map(Access::ReadWrite, start, end - start)?;
+        let committed = view.commit((from - start) as usize, (to - from) as usize);
+        committed.map_err(|error| if is_memory(code(&error)) { no_commit(to - from) } else { error })
     }
 
     /// Whether all of a range of the section, which lies in `view`, can be used.
     pub(crate) fn is_committed(&self, view: &RawView, offset: u64, len: u64) -> io::Result<bool> {
+        let last_page = self.size - page_size();
+        if offset + len > last_page && wine_version().is_some() {
+            // Of the last page, Wine does not remember it, and lets it be used in any case.
+            return view.is_committed(offset, last_page.saturating_sub(offset));
+        }
         view.is_committed(offset, len)
     }
 
@@ -263,7 +297,7 @@ impl Section {
         let number = |handle: HANDLE| format!("{:x}", handle.addr());
         let file = self.file.as_ref().map_or_else(|| "-".to_owned(), |file| number(file.as_raw_handle()));
         let access = if self.writable { "rw" } else { "ro" };
-        Ok(format!("{};{file};{access};{}", number(self.handle.as_raw_handle()), self.protection.word()))
+        Ok(format!("{};{file};{access};{}", number(self.handle.as_raw_handle()), self.protection().word()))
     }
 
     /// Takes over inherited handles by the ticket that came with them. The name needs no keeping: the handle does.
@@ -278,7 +312,7 @@ impl Section {
         let handle = copy(handle).ok_or_else(|| bad_ticket(ticket))?;
         let mut section = Section::of_handle(handle, writable)?;
         if !writable && protection == Protection::WriteCopy.word() {
-            section.protection = Protection::WriteCopy;
+            section.protection = Some(Protection::WriteCopy); // which nothing else tells from read-only
         }
         if file != "-" {
             let file = File::from(copy(file).ok_or_else(|| bad_ticket(ticket))?);

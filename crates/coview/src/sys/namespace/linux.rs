@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 
 use super::{Kind, Reclaimed};
@@ -92,9 +92,8 @@ impl Slot {
         rustix::fs::open(self.path.as_c_str(), flags, Mode::empty())
     }
 
-    /// Whether the path still leads to the file behind `fd`.
-    fn leads_to(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
-        let ours = rustix::fs::fstat(fd)?;
+    /// Whether the path still leads to that file.
+    fn leads_to(&self, ours: &Stat) -> rustix::io::Result<bool> {
         match rustix::fs::statat(rustix::fs::CWD, self.path.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok((found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)),
             Err(Errno::NOENT) => Ok(false),
@@ -103,7 +102,7 @@ impl Slot {
     }
 
     /// Refuses a file that others put in the way.
-    fn check_owner(&self, stat: &rustix::fs::Stat) -> io::Result<()> {
+    fn check_owner(&self, stat: &Stat) -> io::Result<()> {
         let path = self.path.to_string_lossy();
         if self.private && stat.st_uid != rustix::process::geteuid().as_raw() {
             let who = user_name(stat.st_uid);
@@ -113,12 +112,17 @@ impl Slot {
             .into());
         }
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_mode & MARK == 0 {
-            return Err(Refusal::Squatted(format!(
-                "{path} is in the way and was not made by coview; remove it if nobody needs it, or use another name"
-            ))
-            .into());
+            return Err(self.not_ours());
         }
         Ok(())
+    }
+
+    fn not_ours(&self) -> io::Error {
+        Refusal::Squatted(format!(
+            "{} is in the way and was not made by coview; remove it if nobody needs it, or use another name",
+            self.path.to_string_lossy()
+        ))
+        .into()
     }
 }
 
@@ -262,8 +266,8 @@ enum Collected {
 }
 
 /// Removes the name of an object that nobody was seen to hold. `fd` is writable and carries no lock.
-fn collect(fd: BorrowedFd<'_>, slot: &Slot) -> io::Result<Collected> {
-    if !set_lock(fd, libc::F_WRLCK, BASE, RANGE)? || !slot.leads_to(fd)? {
+fn collect(fd: BorrowedFd<'_>, stat: &Stat, slot: &Slot) -> io::Result<Collected> {
+    if !set_lock(fd, libc::F_WRLCK, BASE, RANGE)? || !slot.leads_to(stat)? {
         return Ok(Collected::Retry);
     }
     match rustix::fs::unlink(slot.path.as_c_str()) {
@@ -298,7 +302,7 @@ pub(super) fn probe(slot: &Slot, ask: bool) -> io::Result<Probe> {
     if ask {
         return Ok(Probe::Stale(bytes));
     }
-    Ok(match collect(fd.as_fd(), slot)? {
+    Ok(match collect(fd.as_fd(), &stat, slot)? {
         Collected::Gone => Probe::Stale(bytes),
         Collected::Retry => Probe::Alive,
     })
@@ -336,11 +340,12 @@ fn open_live(slot: &Slot, kind: Kind, writable: bool) -> io::Result<Option<Bindi
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(refused(slot, error)),
         };
-        slot.check_owner(&rustix::fs::fstat(&fd)?)?;
+        let stat = rustix::fs::fstat(&fd)?;
+        slot.check_owner(&stat)?;
         match state(fd.as_fd())? {
             State::Moving => {}
             State::Dead if writable => {
-                if let Collected::Gone = collect(fd.as_fd(), slot).or_else(not_ours)? {
+                if let Collected::Gone = collect(fd.as_fd(), &stat, slot).or_else(not_ours)? {
                     return Ok(None);
                 }
             }
@@ -352,7 +357,7 @@ fn open_live(slot: &Slot, kind: Kind, writable: bool) -> io::Result<Option<Bindi
                 }
             }
             State::Held(variant) if variant.kind() != Some(kind) => {
-                if slot.leads_to(fd.as_fd())? {
+                if slot.leads_to(&stat)? {
                     return Err(match variant.kind() {
                         Some(other) => Refusal::WrongKind(other).into(),
                         None => Refusal::Corrupt(format!("its lock names a kind {} that is not known here", variant.0)).into(),
@@ -363,7 +368,7 @@ fn open_live(slot: &Slot, kind: Kind, writable: bool) -> io::Result<Option<Bindi
             // before we had it, and from now on it cannot be.
             State::Held(variant) => {
                 let byte = BASE + i64::from(variant.0);
-                if set_lock(fd.as_fd(), libc::F_RDLCK, byte, 1)? && slot.leads_to(fd.as_fd())? {
+                if set_lock(fd.as_fd(), libc::F_RDLCK, byte, 1)? && slot.leads_to(&stat)? {
                     return Ok(Some(Binding::adopt(fd, slot.clone(), variant)));
                 }
             }
@@ -385,6 +390,7 @@ fn refused(slot: &Slot, error: Errno) -> io::Error {
         Errno::LOOP => {
             Refusal::Squatted(format!("{} is a symbolic link, which coview never makes", slot.path.to_string_lossy())).into()
         }
+        Errno::ISDIR | Errno::NXIO => slot.not_ours(), // a directory, a socket
         Errno::ACCESS | Errno::PERM => {
             let path = slot.path.to_string_lossy();
             let who = rustix::fs::stat(slot.path.as_c_str()).map_or_else(|_| "another user".into(), |s| user_name(s.st_uid));

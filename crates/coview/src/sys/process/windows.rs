@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::sync::OnceLock;
 
 use windows_sys::Wdk::Foundation::NtQueryObject;
 use windows_sys::Wdk::System::SystemInformation::NtQuerySystemInformation;
@@ -47,11 +48,13 @@ pub(crate) fn open(pid: u32, rights: u32) -> io::Result<OwnedHandle> {
     unsafe { owned(process) }
 }
 
-/// A copy of `handle`, which is one of `from`'s, for `to`: its number there.
-pub(crate) fn duplicate(from: HANDLE, handle: HANDLE, to: HANDLE) -> io::Result<HANDLE> {
+/// A copy of `handle`, which is one of `from`'s, for `to`, with these rights or the same: its number there.
+pub(crate) fn duplicate(from: HANDLE, handle: HANDLE, to: HANDLE, rights: Option<u32>) -> io::Result<HANDLE> {
+    let options = if rights.is_none() { DUPLICATE_SAME_ACCESS } else { 0 };
+    let rights = rights.unwrap_or(0);
     let mut copy = std::ptr::null_mut();
     // SAFETY: numbers that are no handles are refused, nothing is closed, and the result goes to a variable of ours.
-    match unsafe { DuplicateHandle(from, handle, to, &mut copy, 0, 0, DUPLICATE_SAME_ACCESS) } {
+    match unsafe { DuplicateHandle(from, handle, to, &mut copy, rights, 0, options) } {
         0 => Err(io::Error::last_os_error()),
         _ => Ok(copy),
     }
@@ -146,7 +149,7 @@ pub(crate) fn section_holders(sample: BorrowedHandle<'_>) -> HashMap<String, Vec
 /// The full name of the section that a handle of some process stands for.
 fn name_of(process: &OwnedHandle, number: usize) -> Option<String> {
     let theirs = std::ptr::without_provenance_mut(number);
-    let copy = duplicate(process.as_raw_handle(), theirs, this_process()).ok()?;
+    let copy = duplicate(process.as_raw_handle(), theirs, this_process(), None).ok()?;
     // SAFETY: the call has just returned it, to us alone.
     let copy = unsafe { owned(copy) }.ok()?;
     let mut buffer = vec![0_usize; 1 << 10];
@@ -159,7 +162,12 @@ fn name_of(process: &OwnedHandle, number: usize) -> Option<String> {
 }
 
 /// The version of Wine, if that is what stands in for Windows here.
-pub(crate) fn wine_version() -> Option<String> {
+pub(crate) fn wine_version() -> Option<&'static str> {
+    static VERSION: OnceLock<Option<String>> = OnceLock::new();
+    VERSION.get_or_init(ask_wine).as_deref()
+}
+
+fn ask_wine() -> Option<String> {
     type Version = unsafe extern "C" fn() -> *const c_char;
     let library = wide("ntdll.dll");
     // SAFETY: the name is NUL-terminated and alive; the library stays loaded as long as the process.
