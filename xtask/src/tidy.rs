@@ -17,10 +17,7 @@ struct Violation {
 
 impl Violation {
     fn new(line: usize, message: impl Into<String>) -> Self {
-        Self {
-            line,
-            message: message.into(),
-        }
+        Self { line, message: message.into() }
     }
 }
 
@@ -46,11 +43,7 @@ pub(crate) fn run(root: &Path) -> ExitCode {
         }
     }
     println!("tidy: {checked} files checked, {violations} violations");
-    if violations == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Paths below `root`, with `/`, of the kinds we write by hand.
@@ -64,20 +57,14 @@ fn listed(root: &Path) -> Result<Vec<String>, String> {
         return Err(String::from_utf8_lossy(&git.stderr).trim().to_owned());
     }
     let names = String::from_utf8_lossy(&git.stdout);
-    let mut files: Vec<String> = names
-        .split('\0')
-        .filter(|f| by_hand(f))
-        .map(str::to_owned)
-        .collect();
+    let mut files: Vec<String> = names.split('\0').filter(|f| by_hand(f)).map(str::to_owned).collect();
     files.sort();
     files.dedup();
     Ok(files)
 }
 
 fn by_hand(file: &str) -> bool {
-    let kinds = [
-        ".rs", ".md", ".toml", ".c", ".h", ".py", ".pyi", ".yml", ".sh", "justfile", ".ci/run",
-    ];
+    let kinds = [".rs", ".md", ".toml", ".c", ".h", ".py", ".pyi", ".yml", ".sh", "justfile", ".ci/run"];
     kinds.iter().any(|kind| file.ends_with(kind))
 }
 
@@ -103,14 +90,8 @@ fn rust(file: &str, content: &str) -> Vec<Violation> {
             found.extend(floors::check(file, &syntax));
             found.extend(rooms::check(file, tokens));
         }
-        (Err(why), _) => found.push(Violation::new(
-            why.span().start().line,
-            format!("does not parse: {why}"),
-        )),
-        (_, Err(why)) => found.push(Violation::new(
-            why.span().start().line,
-            format!("does not lex: {why}"),
-        )),
+        (Err(why), _) => found.push(Violation::new(why.span().start().line, format!("does not parse: {why}"))),
+        (_, Err(why)) => found.push(Violation::new(why.span().start().line, format!("does not lex: {why}"))),
     }
     found
 }
@@ -130,10 +111,7 @@ mod tests {
     #[test]
     fn a_file_that_does_not_parse_is_named() {
         let found = rust("crates/coview/src/name.rs", "//! Names.\n\nfn f( {\n");
-        assert!(
-            found.iter().any(|v| v.message.starts_with("does not parse")),
-            "{found:#?}"
-        );
+        assert!(found.iter().any(|v| v.message.starts_with("does not parse")), "{found:#?}");
     }
 
     #[test]

@@ -78,20 +78,14 @@ struct Lane {
 impl Lane {
     fn new(root: &Path) -> Self {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-        Self {
-            root: root.to_owned(),
-            target: root.join(target).join("windows"),
-        }
+        Self { root: root.to_owned(), target: root.join(target).join("windows") }
     }
 
     /// The release program alone.
     fn build(&self) -> Result<(), Stop> {
         tools::compiler()?;
         run_to_end(self.cargo("build").args(["--release", "-p", "coview-cli"]))?;
-        println!(
-            "{}",
-            self.target.join(TARGET).join("release/coview.exe").display()
-        );
+        println!("{}", self.target.join(TARGET).join("release/coview.exe").display());
         Ok(())
     }
 
@@ -100,28 +94,18 @@ impl Lane {
         tools::compiler()?;
         let clippy = tools::clippy()?;
         let mut lint = self.environment(clippy);
-        lint.arg("clippy")
-            .args(target_arguments())
-            .args(packages())
-            .arg("--all-targets");
+        lint.arg("clippy").args(target_arguments()).args(packages()).arg("--all-targets");
         lint.args(["--", "-D", "warnings"]).env("CARGO", cargo());
         run_to_end(&mut lint)
     }
 
     fn test(&self, options: &Options) -> Result<(), Stop> {
         tools::compiler()?;
-        let wine = if options.no_wine {
-            None
-        } else {
-            Some(Wine::find(self.target.join("wineprefix"))?)
-        };
+        let wine = if options.no_wine { None } else { Some(Wine::find(self.target.join("wineprefix"))?) };
         let begun = Instant::now();
         let programs = self.compile_programs()?;
         let mut chosen: Vec<&str> = packages().to_vec();
-        options
-            .test
-            .iter()
-            .for_each(|name| chosen.extend(["--test", name]));
+        options.test.iter().for_each(|name| chosen.extend(["--test", name]));
 
         // All compiled before the first test, so that the wineserver never waits for the compiler.
         run_to_end(self.cargo("test").args(&chosen).arg("--no-run"))?;
@@ -134,20 +118,13 @@ impl Lane {
         let begun = Instant::now();
         let server = wine.start()?;
         let mut tests = self.cargo("test");
-        tests
-            .args(&chosen)
-            .arg("--no-fail-fast")
-            .arg("--")
-            .args(&options.args);
+        tests.args(&chosen).arg("--no-fail-fast").arg("--").args(&options.args);
         tests.env(PROGRAMS, wine::windows_path(&programs));
         wine.lend(&mut tests);
         let outcome = run_to_end(&mut tests);
         drop(server);
         let version = wine.version();
-        println!(
-            "windows: built in {built} s, ran under {version} in {} s",
-            begun.elapsed().as_secs()
-        );
+        println!("windows: built in {built} s, ran under {version} in {} s", begun.elapsed().as_secs());
         outcome
     }
 
@@ -159,11 +136,7 @@ impl Lane {
         }
         std::fs::create_dir_all(&programs)?;
         let sources = self.root.join("crates/coview/tests/win32");
-        let listed = if sources.exists() {
-            std::fs::read_dir(&sources)?.collect::<Result<_, _>>()?
-        } else {
-            vec![]
-        };
+        let listed = if sources.exists() { std::fs::read_dir(&sources)?.collect::<Result<_, _>>()? } else { vec![] };
         for source in listed.iter().map(std::fs::DirEntry::path) {
             if source.extension().is_none_or(|kind| kind != "c") {
                 continue;
@@ -171,10 +144,7 @@ impl Lane {
             let name = source.with_extension("exe");
             let program = programs.join(name.file_name().unwrap_or_default());
             let mut compile = Command::new(LINKER);
-            compile
-                .args(["-O1", "-Wall", "-Werror", "-o"])
-                .arg(program)
-                .arg(source);
+            compile.args(["-O1", "-Wall", "-Werror", "-o"]).arg(program).arg(source);
             run_to_end(&mut compile)?;
         }
         Ok(programs)
@@ -217,12 +187,6 @@ fn packages() -> [&'static str; 4] {
 fn run_to_end(command: &mut Command) -> Result<(), Stop> {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let program = program.to_string_lossy().into_owned();
-    let status = command
-        .status()
-        .map_err(|why| Stop::Failed(format!("cannot run {program}: {why}")))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Stop::Failed(format!("{program}: {status}")))
-    }
+    let status = command.status().map_err(|why| Stop::Failed(format!("cannot run {program}: {why}")))?;
+    if status.success() { Ok(()) } else { Err(Stop::Failed(format!("{program}: {status}"))) }
 }

@@ -28,8 +28,7 @@ const UNKNOWN: &str = "unknown type: declare it before, or write one such as i32
 const ITEM: [&str; 3] = ["struct", "union", "typedef"];
 /// C's own words for numbers: they come in groups, in any order.
 const BASIC: [&str; 12] = [
-    "signed", "unsigned", "char", "short", "int", "long", "float", "double", "__int8", "__int16", "__int32",
-    "__int64",
+    "signed", "unsigned", "char", "short", "int", "long", "float", "double", "__int8", "__int16", "__int32", "__int64",
 ];
 
 /// The size of a struct and where in it which member stands.
@@ -77,12 +76,7 @@ impl Layout {
     /// The last struct or union in `text`; those before it are there to be used in it.
     pub(crate) fn parse(text: &str) -> Result<Layout, LayoutError> {
         let (tokens, pack) = (tokens(text), NATURAL);
-        let mut parser = Parser {
-            source: text,
-            tokens,
-            pack,
-            ..Parser::default()
-        };
+        let mut parser = Parser { source: text, tokens, pack, ..Parser::default() };
         while !parser.peek().text.is_empty() {
             parser.item()?;
         }
@@ -123,13 +117,7 @@ impl Type {
             _ => size,
         };
         let (values, depth, kind) = (1, 0, Kind::Scalar(scalar));
-        Rc::new(Type {
-            size,
-            align,
-            values,
-            depth,
-            kind,
-        })
+        Rc::new(Type { size, align, values, depth, kind })
     }
 
     fn array(element: Rc<Type>, len: u64) -> Result<Rc<Type>, &'static str> {
@@ -140,23 +128,11 @@ impl Type {
         Type::limited(size, align, values, depth, kind)
     }
 
-    fn limited(
-        size: u64,
-        align: u64,
-        values: u64,
-        depth: usize,
-        kind: Kind,
-    ) -> Result<Rc<Type>, &'static str> {
+    fn limited(size: u64, align: u64, values: u64, depth: usize, kind: Kind) -> Result<Rc<Type>, &'static str> {
         match kind {
             _ if values > MAX_VALUES => Err(TOO_LARGE),
             _ if depth > MAX_DEPTH => Err(TOO_DEEP),
-            kind => Ok(Rc::new(Type {
-                size,
-                align,
-                values,
-                depth,
-                kind,
-            })),
+            kind => Ok(Rc::new(Type { size, align, values, depth, kind })),
         }
     }
 
@@ -727,9 +703,7 @@ mod tests {
     fn sizes_and_offsets_are_those_of_the_compilers() {
         for (source, expected) in COMPILED.iter().filter_map(|case| case.split_once(" => ")) {
             let layout = Layout::parse(source).unwrap();
-            let Kind::Record(fields) = &layout.0.kind else {
-                unreachable!()
-            };
+            let Kind::Record(fields) = &layout.0.kind else { unreachable!() };
             let offsets = fields.iter().map(|f| format!(" {} {}", f.name, f.offset));
             let found = format!("{}:{}", layout.size(), offsets.collect::<String>());
             assert_eq!(found, expected, "{source}");
@@ -740,12 +714,9 @@ mod tests {
 
     #[test]
     fn values_are_shown_as_text_and_json() {
-        let source =
-            "struct vec { float x, y; }; struct { vec at[2]; i16 n[2]; char name[2][4]; char16_t w[2]; }";
+        let source = "struct vec { float x, y; }; struct { vec at[2]; i16 n[2]; char name[2][4]; char16_t w[2]; }";
         let layout = Layout::parse(source).unwrap();
-        let floats = [0.1, f32::NAN, -2.0, f32::INFINITY]
-            .map(f32::to_ne_bytes)
-            .concat();
+        let floats = [0.1, f32::NAN, -2.0, f32::INFINITY].map(f32::to_ne_bytes).concat();
         let numbers = [-1_i16, 7].map(i16::to_ne_bytes).concat();
         let wide = [0xe9_u16, 0].map(u16::to_ne_bytes).concat();
         let bytes = [&floats[..], &numbers, b"ok\0x\x1b\xff\"\0", &wide].concat();

@@ -66,11 +66,14 @@ fn text_is_written_and_read() {
 #[test]
 fn a_layout_gives_the_bytes_names() {
     let student = name("student");
-    let _held = Held::create(&[&student, "--from", "-", "--size", "24"].map(|a| if a == "-" { file_with_student() } else { a }));
+    let _held = Held::create(
+        &[&student, "--from", "-", "--size", "24"].map(|a| if a == "-" { file_with_student() } else { a }),
+    );
     let layout = "struct student { int32_t id; char name[20]; }";
     let shown = text(&good(&["read", &student, "--layout", layout]));
     assert!(shown.contains("99041232") && shown.contains("SecBug"), "{shown}");
-    let json: serde_json::Value = serde_json::from_slice(&good(&["read", &student, "--layout", layout, "--as", "json"])).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&good(&["read", &student, "--layout", layout, "--as", "json"])).unwrap();
     assert_eq!((json["id"].as_i64(), json["name"].as_str()), (Some(99_041_232), Some("SecBug")));
     refused(&["read", &student, "--layout", "struct { i64 a[1000]; }"], 1, &["8000 bytes", "4096", "another layout"]);
     refused(&["read", &student, "--layout", "struct { potato x; }"], 2, &["layout", "potato"]);
@@ -119,7 +122,10 @@ fn ls_and_info_show_the_object_and_its_holder() {
     assert!(text(&good(&["ls"])).contains(&full));
     let all: serde_json::Value = serde_json::from_slice(&good(&["ls", "--json"])).unwrap();
     let entry = all.as_array().unwrap().iter().find(|e| e["name"] == full.as_str()).expect("ls shows it");
-    assert_eq!((entry["kind"].as_str(), entry["size"].as_u64(), entry["stale"].as_bool()), (Some("mapping"), Some(65_536), Some(false)));
+    assert_eq!(
+        (entry["kind"].as_str(), entry["size"].as_u64(), entry["stale"].as_bool()),
+        (Some("mapping"), Some(65_536), Some(false))
+    );
     let info: serde_json::Value = serde_json::from_slice(&good(&["info", &seen, "--json"])).unwrap();
     assert_eq!(info["name"], full.as_str());
     if !cfg!(windows) {

@@ -44,7 +44,8 @@ fn ctrl_c_ends_the_command_too() {
     .unwrap();
     let mut started = [0; 8];
     child.stdout.take().unwrap().read_exact(&mut started).unwrap();
-    rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)
+        .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(!Path::new(&shm(&ended)).exists());
 }
@@ -98,7 +99,16 @@ fn a_file_beyond_the_address_space_is_searched() {
 #[test]
 fn too_large_for_the_address_space_is_told() {
     let output = Command::new("prlimit")
-        .args(["--as=268435456", env!("CARGO_BIN_EXE_coview"), "create", &name("large"), "--size", "1GiB", "--for", "1ms"])
+        .args([
+            "--as=268435456",
+            env!("CARGO_BIN_EXE_coview"),
+            "create",
+            &name("large"),
+            "--size",
+            "1GiB",
+            "--for",
+            "1ms",
+        ])
         .output()
         .unwrap();
     // The object is made without being mapped, so this is possible …

@@ -106,7 +106,9 @@ mod linux {
                 (64 << 20 >> size.ilog2()) as u32 / 4,
                 || view.read(0, black_box(&mut target.borrow_mut()[..])).unwrap(),
                 // SAFETY: both are `size` bytes long and apart; nobody writes meanwhile.
-                || unsafe { std::ptr::copy_nonoverlapping(black_box(source), black_box(target.borrow_mut().as_mut_ptr()), size) },
+                || unsafe {
+                    std::ptr::copy_nonoverlapping(black_box(source), black_box(target.borrow_mut().as_mut_ptr()), size)
+                },
             );
             let note = format!("{:.1} GB/s, memcpy {:.1} GB/s", size as f64 / ours, size as f64 / bare);
             bar(&format!("copy_{}KiB", size >> 10), bare / ours, false, 0.95, &note);
@@ -160,7 +162,8 @@ mod linux {
         assert_eq!(scan_whole(path), scan_read(path));
         let mut times = [vec![], vec![], vec![]];
         for _ in 0..9 {
-            let works: [&dyn Fn() -> u64; 3] = [&|| scan_windows(path, 16 << 20), &|| scan_whole(path), &|| scan_read(path)];
+            let works: [&dyn Fn() -> u64; 3] =
+                [&|| scan_windows(path, 16 << 20), &|| scan_whole(path), &|| scan_read(path)];
             for (work, times) in works.iter().zip(&mut times) {
                 let start = Instant::now();
                 black_box(work());
@@ -169,7 +172,13 @@ mod linux {
         }
         let [windows, whole, read] = times.map(|t| median(t.into_iter()));
         let speed = |t: f64| format!("{:.1} GB/s", size as f64 / t / 1e9);
-        bar("scan_windows_to_whole", whole / windows, false, 0.95, &format!("{}, one mmap {}", speed(windows), speed(whole)));
+        bar(
+            "scan_windows_to_whole",
+            whole / windows,
+            false,
+            0.95,
+            &format!("{}, one mmap {}", speed(windows), speed(whole)),
+        );
         bar("scan_windows_to_read", read / windows, false, 1.0, &format!("{}, read() {}", speed(windows), speed(read)));
     }
 
@@ -196,7 +205,11 @@ mod linux {
         }
         drop(held);
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        println!("     among {others}: mean open {:.0} ns, mean create {:.0} ns, sweeps included", mean(&opens), mean(&creates));
+        println!(
+            "     among {others}: mean open {:.0} ns, mean create {:.0} ns, sweeps included",
+            mean(&opens),
+            mean(&creates)
+        );
         (median(opens.into_iter()), median(creates.into_iter()))
     }
 
@@ -208,7 +221,13 @@ mod linux {
         .unwrap_or_else(|error| println!("     cannot raise the limit on descriptors: {error}"));
         let (open_few, create_few) = among(10);
         let (open_many, create_many) = among(10_000);
-        bar("flat_open", open_many / open_few, true, 1.5, &format!("{open_few:.0} ns among 10, {open_many:.0} ns among 10,000"));
+        bar(
+            "flat_open",
+            open_many / open_few,
+            true,
+            1.5,
+            &format!("{open_few:.0} ns among 10, {open_many:.0} ns among 10,000"),
+        );
         let note = format!("{create_few:.0} ns among 10, {create_many:.0} ns among 10,000");
         bar("flat_create", create_many / create_few, true, 1.5, &note);
     }

@@ -54,6 +54,7 @@ pub(crate) fn absent(operation: &'static str, object: impl Display) -> Error {
 
 /// The error for a name that a live object has.
 pub(crate) fn exists(operation: &'static str, object: impl Display) -> Error {
-    let advice = "a live object has this name already; open it, use open_or_create, or see its holders with `coview info`";
+    let advice =
+        "a live object has this name already; open it, use open_or_create, or see its holders with `coview info`";
     Error::new(ErrorKind::AlreadyExists, operation, advice).on(object)
 }

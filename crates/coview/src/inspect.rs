@@ -12,6 +12,8 @@ pub use crate::sys::process::Holder;
 /// The named objects this user sees; with `everything` also the shared memory of other programs: POSIX objects, System V
 /// segments, and what has no name.
 ///
+/// On Windows a look at an object takes a handle on it for a moment: one whose last holder goes just then lives as long.
+///
 /// # Errors
 /// The system's.
 pub fn objects(everything: bool) -> Result<Vec<Entry>> {

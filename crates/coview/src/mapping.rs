@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::{absent, exists, explain};
 use crate::name::{Name, Namespace, SysV, parse_sysv};
-use crate::sys::mapping::{FileSpec, Section, Spec};
 pub use crate::sys::mapping::{Access, Protection, Share};
+use crate::sys::mapping::{FileSpec, Section, Spec};
 
 /// A mapping object (Win32: a *file mapping object*): memory that several processes map views of.
 ///
@@ -199,7 +199,8 @@ impl MappingOptions {
         let name = Name::parse(name)?;
         let slot = name.slot(operation)?;
         self.check(operation).map_err(|error| error.on(&name))?;
-        let (section, new) = Section::create(Some(&slot), &self.spec).map_err(|error| explain(operation, &name, error))?;
+        let (section, new) =
+            Section::create(Some(&slot), &self.spec).map_err(|error| explain(operation, &name, error))?;
         let disposition = if new { Disposition::Created } else { Disposition::Opened };
         Ok((Mapping::of(section, Some(name)), disposition))
     }
@@ -326,7 +327,7 @@ impl Mapping {
     /// [`ErrorKind::Unsupported`] for System V segments, [`ErrorKind::InvalidInput`] for a key that is not
     /// letters, digits and `_`.
     pub fn hand_to(&self, command: &mut Command, key: &str) -> Result<()> {
-        let variable = variable(key)?;
+        let variable = variable("hand over", key)?;
         let ticket = self.object.section.hand_to(command).map_err(|error| explain("hand over", &self.object, error))?;
         command.env(variable, self.with_name(&ticket));
         Ok(())
@@ -337,8 +338,9 @@ impl Mapping {
     /// # Errors
     /// [`ErrorKind::NotFound`] if it did not.
     pub fn inherited(key: &str) -> Result<Mapping> {
-        let variable = variable(key)?;
-        let why = format!("the parent process handed over nothing under the key {key} (no {variable} in the environment)");
+        let variable = variable("inherit", key)?;
+        let why =
+            format!("the parent process handed over nothing under the key {key} (no {variable} in the environment)");
         let Ok(text) = std::env::var(&variable) else { return Err(Error::new(ErrorKind::NotFound, "inherit", why)) };
         Mapping::from_ticket(&text, Section::adopt)
     }
@@ -367,10 +369,10 @@ impl Mapping {
     }
 }
 
-fn variable(key: &str) -> Result<String> {
+fn variable(operation: &'static str, key: &str) -> Result<String> {
     if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         let why = format!("the key {key:?} must be made of letters, digits and _");
-        return Err(Error::new(ErrorKind::InvalidInput, "hand over", why));
+        return Err(Error::new(ErrorKind::InvalidInput, operation, why));
     }
     Ok(format!("COVIEW_MAPPING_{}", key.to_ascii_uppercase()))
 }

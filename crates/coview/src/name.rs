@@ -68,7 +68,8 @@ impl Name {
     /// # Errors
     /// [`ErrorKind::InvalidName`], saying which rule was broken.
     pub fn parse(text: &str) -> Result<Name> {
-        let refuse = |why: String| Err(Error::new(ErrorKind::InvalidName, "use the name", why).on(format_args!("{text:?}")));
+        let refuse =
+            |why: String| Err(Error::new(ErrorKind::InvalidName, "use the name", why).on(format_args!("{text:?}")));
         if text.contains('\0') {
             return refuse("a name cannot contain NUL".into());
         }
@@ -212,8 +213,22 @@ mod tests {
             assert_eq!(kind(fine), None, "{fine}");
         }
         for bad in [
-            "", r"local\x", r"global\x", r"LOCAL\x", r"foo\x", r"Local\foo\x", r"\x", r"\", r"x\", r"Local\",
-            r"Global\", "Local", "Global", "Session", r"Session\1\x", "a\0b",
+            "",
+            r"local\x",
+            r"global\x",
+            r"LOCAL\x",
+            r"foo\x",
+            r"Local\foo\x",
+            r"\x",
+            r"\",
+            r"x\",
+            r"Local\",
+            r"Global\",
+            "Local",
+            "Global",
+            "Session",
+            r"Session\1\x",
+            "a\0b",
         ] {
             assert_eq!(kind(bad), Some(ErrorKind::InvalidName), "{bad}");
         }

@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::{Access, Mapping, Object, Protection, out_of_range};
 pub use crate::shared::Atomic;
-pub use crate::sys::mapping::Advice;
 use crate::shared::{copy_in, copy_out};
+pub use crate::sys::mapping::Advice;
 use crate::sys::mapping::{RawView, granularity};
 
 /// A range of a [`Mapping`], mapped into this process (Win32: a *view*).
@@ -104,7 +104,8 @@ impl Mapping {
         }
         let start = offset & !(granularity() - 1);
         let lead = (offset - start) as usize;
-        let raw = object.section.map(access, start, len + lead as u64).map_err(|error| explain("map", object, error))?;
+        let raw =
+            object.section.map(access, start, len + lead as u64).map_err(|error| explain("map", object, error))?;
         let reserved = object.section.is_reserved();
         Ok(View { len: raw.len() - lead, raw, lead, offset, access, reserved, object: Arc::clone(object) })
     }
@@ -261,7 +262,9 @@ impl View {
         match section.is_committed(&self.raw, at, len as u64) {
             Ok(true) => Ok(()),
             Ok(false) => {
-                let why = format!("{len} bytes from offset {at} of the mapping are reserved but not all committed; Mapping::commit first");
+                let why = format!(
+                    "{len} bytes from offset {at} of the mapping are reserved but not all committed; Mapping::commit first"
+                );
                 Err(Error::new(ErrorKind::OutOfRange, operation, why).on(&self.object))
             }
             Err(error) => Err(explain(operation, &self.object, error)),
@@ -316,7 +319,10 @@ impl View {
         self.check_committed(operation, offset, size_of::<A>())?;
         let at = self.as_ptr().wrapping_add(offset).cast::<A>();
         if !at.is_aligned() {
-            let why = format!("an atomic of {0} bytes needs an offset that is a multiple of {0} in the mapping", align_of::<A>());
+            let why = format!(
+                "an atomic of {0} bytes needs an offset that is a multiple of {0} in the mapping",
+                align_of::<A>()
+            );
             return Err(Error::new(ErrorKind::OutOfRange, operation, why).on(&self.object));
         }
         // SAFETY: in range, aligned, mapped while `self` lives, and any bytes are a value of an atomic integer. The

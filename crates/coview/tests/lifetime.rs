@@ -175,7 +175,11 @@ fn contents_go_from_hand_to_hand() {
         let mut next = holder(&name);
         assert_eq!(text(&mut next), (lap - 1).to_string());
         next.write(0, &lap.to_string()).unwrap();
-        if lap % 2 == 0 { runner.kill() } else { runner.quit() }
+        if lap % 2 == 0 {
+            runner.kill()
+        } else {
+            runner.quit()
+        }
         runner = next;
     }
     runner.quit();
@@ -208,6 +212,7 @@ fn however_a_process_ends_its_objects_end_with_it() {
 }
 
 /// Makes an object, lets a child inherit it, and ends. The child is an agent on this process's own pipes.
+#[allow(clippy::zombie_processes)] // the heir is meant to outlive this process
 fn bequeath(args: &[String]) {
     let [what, name, file] = args else { panic!("three arguments") };
     let options = MappingOptions::new().size(8192);
@@ -327,7 +332,8 @@ fn a_child_may_be_handed_several() {
     let mappings: Vec<Mapping> = (1..=20)
         .map(|i| {
             let options = MappingOptions::new().size(i * 4096);
-            let mapping = if i % 2 == 0 { options.create(&here.name(&i.to_string())) } else { options.create_unnamed() };
+            let mapping =
+                if i % 2 == 0 { options.create(&here.name(&i.to_string())) } else { options.create_unnamed() };
             let mapping = mapping.unwrap();
             mapping.hand_to(&mut command, &format!("number_{i}")).unwrap();
             mapping

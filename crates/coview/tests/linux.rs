@@ -109,6 +109,7 @@ fn what_a_fork_child_drops_its_parent_keeps() {
 }
 
 /// Makes an object, starts another program on this process's pipes, and ends.
+#[allow(clippy::zombie_processes)] // it is meant to outlive this process
 fn execer(args: &[String]) {
     let mapping = Mapping::create(&args[0], 8192).expect("the name is free");
     let _view = mapping.view(Access::ReadWrite).expect("it can be mapped");

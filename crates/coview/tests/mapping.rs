@@ -28,7 +28,9 @@ fn bytes(mapping: &Mapping, offset: u64, len: usize) -> Vec<u8> {
 #[test]
 fn sizes_round_up_to_pages_and_all_of_it_is_zero() {
     let here = Place::new("sizes");
-    for (asked, got) in [(1, PAGE), (4095, PAGE), (4096, PAGE), (4097, 2 * PAGE), (1 << 20, 1 << 20), (3_145_728, 3_145_728)] {
+    for (asked, got) in
+        [(1, PAGE), (4095, PAGE), (4096, PAGE), (4097, 2 * PAGE), (1 << 20, 1 << 20), (3_145_728, 3_145_728)]
+    {
         let name = here.name(&asked.to_string());
         let made = Mapping::create(&name, asked).unwrap();
         let opened = Mapping::open(&name, Access::ReadWrite).unwrap();
@@ -354,6 +356,22 @@ fn reserved_memory_is_committed_range_by_range_for_all() {
     assert_eq!(kind(reader.commit(0, 1)), ErrorKind::AccessDenied);
     // Nothing is read at the very end, and that is no more than the view has.
     view.read(size as usize, &mut []).unwrap();
+}
+
+#[test]
+fn committing_what_is_not_reserved_changes_nothing_that_can_be_seen() {
+    let here = Place::new("commit-all");
+    let path = here.path("bytes.bin");
+    let on_file = MappingOptions::new().file(&path).size(10_000).reserve(true).create_unnamed().unwrap();
+    for mapping in [&on_file, &Mapping::create(&here.name("x"), 10_000).unwrap()] {
+        mapping.view(Access::ReadWrite).unwrap().write(9_000, b"here").unwrap();
+        mapping.commit(0, 10_000).unwrap();
+        mapping.commit(9_999, 1).unwrap();
+        assert!(!mapping.is_reserved());
+        assert_eq!(bytes(mapping, 9_000, 4), b"here");
+        assert_eq!(kind(mapping.commit(mapping.size(), 1)), ErrorKind::OutOfRange);
+    }
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 10_000, "not even by a byte");
 }
 
 #[test]

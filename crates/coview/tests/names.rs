@@ -23,7 +23,14 @@ fn travels(name: &str, maker: &mut Agent, guest: &mut Agent) {
     guest.close();
     maker.unview();
     maker.close();
-    refused(guest.open(name, Access::Read), ErrorKind::NotFound);
+    // On Windows, who lists the objects holds each for a moment, and a test here does.
+    common::until(&format!("{name:?} is gone"), || match guest.open(name, Access::Read) {
+        Ok(_) => {
+            guest.close();
+            false
+        }
+        gone => !refused(gone, ErrorKind::NotFound).is_empty(),
+    });
 }
 
 #[test]
@@ -31,9 +38,37 @@ fn every_script_and_every_odd_character() {
     let here = Place::new("scripts");
     let (mut maker, mut guest) = (Agent::start(), Agent::start());
     for text in [
-        "Ünïcödé ß", "имя", "όνομα", "名前", "이름", "اسم", "שם", "ชื่อ", "नाम", "სახელი", "አምሓርኛ", "😀🏳️‍🌈", "e\u{301}",
-        "\u{e9}", "/", "//x/../y", ":*?\"<>|", "$pcars2$", "%2F", "%25", "%", "{a} [b] (c)", "trailing dot.", "~",
-        "trailing space ", "'\"`;&#!^=,+", "a\u{a0}b", "\u{202e}evil", "CON", "nul.txt", "-rf",
+        "Ünïcödé ß",
+        "имя",
+        "όνομα",
+        "名前",
+        "이름",
+        "اسم",
+        "שם",
+        "ชื่อ",
+        "नाम",
+        "სახელი",
+        "አምሓርኛ",
+        "😀🏳️‍🌈",
+        "e\u{301}",
+        "\u{e9}",
+        "/",
+        "//x/../y",
+        ":*?\"<>|",
+        "$pcars2$",
+        "%2F",
+        "%25",
+        "%",
+        "{a} [b] (c)",
+        "trailing dot.",
+        "~",
+        "trailing space ",
+        "'\"`;&#!^=,+",
+        "a\u{a0}b",
+        "\u{202e}evil",
+        "CON",
+        "nul.txt",
+        "-rf",
     ] {
         travels(&here.name(text), &mut maker, &mut guest);
         travels(&format!(r"Local\{}", here.name(text)), &mut maker, &mut guest);

@@ -7,12 +7,12 @@ mod common;
 use std::fs::File;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::agent::Agent;
 use common::place::Place;
-use common::{Child, command, hear, say};
+use common::{Child, command, hear, say, until};
 use coview::os::windows::{duplicate_to, from_handle, handle};
 use coview::{Access, Advice, Disposition, ErrorKind, Mapping, MappingOptions, Protection, Share, inspect};
 use windows_sys::Win32::Foundation::GetLastError;
@@ -53,27 +53,17 @@ fn raw_create(name: &str, protection: u32, size: u32) -> (OwnedHandle, u32) {
     (unsafe { OwnedHandle::from_raw_handle(handle) }, last)
 }
 
+/// Waits until nobody has the name: who lists the objects holds each for a moment, and some tests here do.
+fn gone(name: &str) {
+    until(&format!("{name} is gone"), || raw_open(name, 4).is_err_and(|code| code == 2));
+}
+
+/// Only one of them at a time, since they count handles.
+static LISTING: Mutex<()> = Mutex::new(());
+
 #[track_caller]
 fn kind<T: std::fmt::Debug>(result: coview::Result<T>) -> ErrorKind {
     result.expect_err("this should have been refused").kind()
-}
-
-/// A program of tests/win32; `None` (with a note) if nobody has compiled them.
-fn program(name: &str) -> Option<Command> {
-    let Some(programs) = std::env::var_os("COVIEW_WIN32_PROGRAMS") else {
-        eprintln!("skipped: COVIEW_WIN32_PROGRAMS does not say where {name}.exe is (`cargo xtask windows` does)");
-        return None;
-    };
-    Some(Command::new(PathBuf::from(programs).join(format!("{name}.exe"))))
-}
-
-/// What a program says on its one line, or the code it exits with.
-fn hear_all(command: &mut Command) -> Result<String, i32> {
-    let output = command.stdin(Stdio::null()).output().expect("the program starts");
-    match output.status.code() {
-        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim_start_matches('@').trim_end().to_owned()),
-        code => Err(code.expect("it ends by itself")),
-    }
 }
 
 #[test]
@@ -124,7 +114,7 @@ fn it_is_the_object_that_win32_programs_see() {
     assert_eq!(ours.size(), 12288);
     drop(theirs);
     drop(ours);
-    assert_eq!(raw_open(&format!(r"Global\{name}"), 4).unwrap_err(), 2);
+    gone(&format!(r"Global\{name}"));
 }
 
 #[test]
@@ -159,31 +149,6 @@ fn a_handle_for_reading_cannot_write() {
     assert_eq!(kind(reader.view(Access::ReadWrite)), ErrorKind::AccessDenied);
     let theirs = from_handle(raw_open(&name, 5).unwrap()).unwrap();
     assert_eq!(theirs.access(), Access::Read);
-}
-
-#[test]
-fn other_kinds_have_the_name() {
-    let here = Place::new("kinds");
-    for (word, expected) in [
-        ("mutex", ErrorKind::WrongKind),
-        ("event", ErrorKind::WrongKind),
-        ("semaphore", ErrorKind::WrongKind),
-        ("timer", ErrorKind::AccessDenied),
-        ("job", ErrorKind::AccessDenied),
-    ] {
-        let Some(mut command) = program("other_kind") else { return };
-        let name = here.name(word);
-        command.args([word, &name]);
-        let mut other = Child::spawn(command);
-        other.expect("made");
-        for refusal in [Mapping::create(&name, 1), Mapping::open(&name, Access::Read)] {
-            let error = refusal.unwrap_err();
-            assert_eq!(error.kind(), expected, "{error}");
-            assert!(error.to_string().contains(word), "{error}");
-        }
-        other.wait();
-        Mapping::create(&name, 1).unwrap();
-    }
 }
 
 #[test]
@@ -242,6 +207,7 @@ fn reserved_memory_is_committed_for_every_view() {
 
 #[test]
 fn an_exact_size_stands_on_a_file_that_windows_removes() {
+    let listing = LISTING.lock().unwrap();
     let here = Place::new("exact");
     let name = here.name("x");
     let mapping = MappingOptions::new().size(10_001).exact(true).create(&name).unwrap();
@@ -255,9 +221,9 @@ fn an_exact_size_stands_on_a_file_that_windows_removes() {
     let mut byte = [0];
     reader.view(Access::Read).unwrap().read(10_000, &mut byte).unwrap();
     assert_eq!(&byte, b"!");
-    drop(reader);
-    assert_eq!(kind(Mapping::open(&name, Access::Read)), ErrorKind::NotFound);
-    assert!(!file.exists(), "{}", file.display());
+    drop((reader, listing));
+    gone(&name);
+    until("the file is gone", || !file.exists());
 }
 
 #[test]
@@ -272,7 +238,18 @@ fn files_grow_or_are_refused() {
     }
     assert_eq!(kind(on(0, Protection::ReadWrite).file(here.path("new")).create_unnamed()), ErrorKind::InvalidInput);
     assert_eq!(kind(on(0, Protection::ReadOnly).file(here.path("absent")).create_unnamed()), ErrorKind::NotFound);
-    let mapping = on(10_000, Protection::ReadWrite).file(&file).create(&here.name("grown")).unwrap();
+    let sparse = here.path("sparse");
+    let mapping = on(1 << 30, Protection::ReadWrite).reserve(true).file(&sparse).create_unnamed().unwrap();
+    mapping.view_range(Access::ReadWrite, (1 << 30) - 1..).unwrap().write(0, b"!").unwrap();
+    assert!(!mapping.is_reserved());
+}
+
+#[test]
+fn a_file_and_its_sections_are_one() {
+    let here = Place::new("on-file");
+    let file = here.file("f", b"0123456789");
+    let options = MappingOptions::new().size(10_000);
+    let mapping = options.file(&file).create(&here.name("grown")).unwrap();
     assert_eq!((mapping.size(), file.metadata().unwrap().len()), (10_000, 10_000));
     let view = mapping.view(Access::ReadWrite).unwrap();
     view.write(9_999, b"!").unwrap();
@@ -289,10 +266,6 @@ fn files_grow_or_are_refused() {
     let (joined, disposition) = MappingOptions::new().size(1).open_or_create(&here.name("grown")).unwrap();
     assert_eq!((joined.size(), disposition), (10_000, Disposition::Opened));
     assert_eq!(kind(mapping.view_range(Access::Read, ..10_001)), ErrorKind::OutOfRange);
-    let sparse = here.path("sparse");
-    let mapping = on(1 << 30, Protection::ReadWrite).reserve(true).file(&sparse).create_unnamed().unwrap();
-    mapping.view_range(Access::ReadWrite, (1 << 30) - 1..).unwrap().write(0, b"!").unwrap();
-    assert!(!mapping.is_reserved());
 }
 
 #[test]
@@ -347,10 +320,9 @@ fn access_lists() {
         assert_eq!(last, 183, "{share:?}");
         drop(mapping);
     }
-    for (share, expected) in [
-        (Share::Sddl("nonsense".into()), ErrorKind::InvalidInput),
-        (Share::Mode(0o755), ErrorKind::InvalidInput),
-    ] {
+    for (share, expected) in
+        [(Share::Sddl("nonsense".into()), ErrorKind::InvalidInput), (Share::Mode(0o755), ErrorKind::InvalidInput)]
+    {
         assert_eq!(kind(MappingOptions::new().size(1).share(share).create(&here.name("bad"))), expected);
     }
     let name = here.name("readers");
@@ -406,16 +378,28 @@ fn tickets_are_not_trusted() {
     let of_file = format!("{:x}", file.as_raw_handle().addr());
     let mut command = command("agent", &[]);
     let garbage = [
-        "", "|", ";;;", "0;-;rw;rw", "ffffffffffffffff;-;rw;rw", "fffffffffffffffe;-;ro;ro", "7ffffffc;-;rw;rw",
-        "3;-;rw;rw", "zz;-;rw;rw", "4;-;rw", "4;-;xx;rw", "4;5;rw;rw", &format!("{of_file};-;ro;ro"), "4;-;rw;rw|Local\\",
+        "",
+        "|",
+        ";;;",
+        "0;-;rw;rw",
+        "ffffffffffffffff;-;rw;rw",
+        "fffffffffffffffe;-;ro;ro",
+        "7ffffffc;-;rw;rw",
+        "3;-;rw;rw",
+        "zz;-;rw;rw",
+        "4;-;rw",
+        "4;-;xx;rw",
+        "4;5;rw;rw",
+        &format!("{of_file};-;ro;ro"),
+        "4;-;rw;rw|Local\\",
     ];
     for (i, ticket) in garbage.iter().enumerate() {
         command.env(format!("COVIEW_MAPPING_K{i}"), ticket);
     }
     let mut agent = Agent::spawn(command);
-    for i in 0..garbage.len() {
-        let refusal = agent.inherited(&format!("k{i}")).expect_err(garbage[i]);
-        assert!(["InvalidInput", "InvalidName"].contains(&&*refusal.kind), "{}: {refusal:?}", garbage[i]);
+    for (i, ticket) in garbage.iter().enumerate() {
+        let refusal = agent.inherited(&format!("k{i}")).expect_err(ticket);
+        assert!(["InvalidInput", "InvalidName"].contains(&&*refusal.kind), "{ticket}: {refusal:?}");
     }
     agent.quit();
 }
@@ -434,29 +418,39 @@ fn an_inherited_mapping_keeps_its_file_and_name() {
     agent.view(Access::ReadWrite).unwrap();
     agent.write(0, "from below").unwrap();
     agent.quit();
-    assert_eq!(kind(Mapping::open(&here.name("x"), Access::Read)), ErrorKind::NotFound);
+    gone(&here.name("x"));
     assert_eq!(std::fs::read(&path).unwrap(), b"from below");
 }
 
 #[test]
 fn the_list_shows_objects_and_who_holds_them() {
+    let _listing = LISTING.lock().unwrap();
     let here = Place::new("list");
     let name = here.name("shown");
     let mapping = Mapping::create(&name, 5000).unwrap();
     let _more = mapping.try_clone().unwrap();
     let mut agent = Agent::start();
     agent.open(&name, Access::Read).unwrap();
-    let file = here.file("f", b"0123456789");
-    let _global = MappingOptions::new().file(&file).create(&here.global("on-file")).unwrap();
-    let reserved = MappingOptions::new().size(1 << 20).reserve(true).create(&here.name("reserved")).unwrap();
-
     let entry = inspect::find(&name).unwrap().expect("it is listed");
     assert_eq!((entry.size, entry.protection, entry.reserved), (Some(8192), Some("rw"), false));
     assert_eq!(entry.origin, inspect::Origin::Named(inspect::Kind::Mapping));
+    let user = std::env::var("USERNAME").unwrap();
+    assert!(entry.owner.as_ref().is_some_and(|owner| owner.ends_with(&format!(r"\{user}"))), "{entry:?}");
     let holder = |pid| entry.holders.iter().find(|holder| holder.pid == pid).expect("the holder is listed");
     let (us, them) = (holder(std::process::id()), holder(agent.0.id()));
     assert_eq!((us.handles, us.writable, them.handles, them.writable), (2, true, 1, false));
     assert!(us.program.starts_with("windows-") && us.program.ends_with(".exe"), "{us:?}");
+
+    agent.quit();
+}
+
+#[test]
+fn the_list_shows_files_and_reserved_memory() {
+    let _listing = LISTING.lock().unwrap();
+    let here = Place::new("list-2");
+    let file = here.file("f", b"0123456789");
+    let _global = MappingOptions::new().file(&file).create(&here.global("on-file")).unwrap();
+    let reserved = MappingOptions::new().size(1 << 20).reserve(true).create(&here.name("reserved")).unwrap();
 
     let entry = inspect::find(&here.global("on-file")).unwrap().expect("it is listed");
     assert_eq!(entry.size, Some(10));
@@ -467,102 +461,10 @@ fn the_list_shows_objects_and_who_holds_them() {
     assert!(inspect::sweep(false).unwrap().objects.is_empty());
     let subjects: Vec<&str> = inspect::health().iter().map(|check| check.subject).collect();
     assert!(subjects.contains(&"memory") && subjects.contains(&r"Global\"), "{subjects:?}");
-    agent.quit();
 }
 
-#[test]
-fn a_win32_program_writes_and_we_read() {
-    let here = Place::new("c-writes");
-    let name = here.name("ShareMemory");
-    let Some(mut command) = program("mem_write") else { return };
-    assert_eq!(kind(Mapping::open(&name, Access::Read)), ErrorKind::NotFound);
-    command.args([&name, "2048", "This is a share memory"]);
-    let mut writer = Child::spawn(command);
-    writer.expect("0");
-    let mapping = Mapping::open(&name, Access::ReadWrite).unwrap();
-    assert_eq!(mapping.size(), 4096);
-    let mut text = [0; 23];
-    mapping.view(Access::Read).unwrap().read(0, &mut text).unwrap();
-    assert_eq!(&text, b"This is a share memory\0");
-    // Its end, however it comes, takes nothing from us; ours then ends the name.
-    writer.kill();
-    assert_eq!(Mapping::open(&name, Access::Read).unwrap().size(), 4096);
-    drop(mapping);
-    assert_eq!(kind(Mapping::open(&name, Access::Read)), ErrorKind::NotFound);
-}
-
-#[test]
-fn a_killed_win32_program_leaves_nothing() {
-    let here = Place::new("c-killed");
-    let name = here.name("x");
-    let Some(mut command) = program("mem_write") else { return };
-    command.args([&name, "2048", "text"]);
-    let mut writer = Child::spawn(command);
-    writer.expect("0");
-    Mapping::open(&name, Access::Read).unwrap();
-    writer.kill();
-    assert_eq!(kind(Mapping::open(&name, Access::Read)), ErrorKind::NotFound);
-    let fresh = Mapping::create(&name, 2048).unwrap();
-    let mut bytes = [1; 4];
-    fresh.view(Access::Read).unwrap().read(0, &mut bytes).unwrap();
-    assert_eq!(bytes, [0; 4]);
-}
-
-#[test]
-fn we_write_and_a_win32_program_reads() {
-    let here = Place::new("c-reads");
-    let name = here.name("ShareMemory");
-    let Some(mut absent) = program("mem_read") else { return };
-    assert_eq!(hear_all(absent.arg(&name)), Err(2));
-    let mapping = Mapping::create(&name, 2048).unwrap();
-    let view = mapping.view(Access::ReadWrite).unwrap();
-    view.write(0, b"from Rust\0").unwrap();
-    let read = |args: &[&str]| hear_all(program("mem_read").expect("it was there").args(args));
-    assert_eq!(read(&[&name]).as_deref(), Ok("from Rust"));
-    assert_eq!(read(&[&format!(r"Local\{name}"), "and back"]).as_deref(), Ok("from Rust"));
-    let mut answer = [0; 9];
-    view.read(10, &mut answer).unwrap();
-    assert_eq!(&answer, b"and back\0");
-    let mut join = program("mem_write").expect("it was there");
-    join.args([&name, "2048", "from C"]);
-    let mut join = Child::spawn(join);
-    join.expect("183");
-    assert_eq!(read(&[&name]).as_deref(), Ok("from C"));
-    join.wait();
-    drop((view, mapping));
-    assert_eq!(read(&[&name]), Err(2));
-}
-
-#[test]
-fn win32_programs_cannot_write_what_is_for_readers() {
-    let here = Place::new("c-denied");
-    let name = here.name("x");
-    let Some(mut write) = program("mem_write") else { return };
-    let _mapping = MappingOptions::new().size(4096).protection(Protection::ReadOnly).create(&name).unwrap();
-    assert_eq!(hear_all(write.args([&name, "1", "text"])), Err(5));
-    let mut read = program("mem_read").expect("it was there");
-    assert_eq!(hear_all(read.args([&name, "answer"])), Err(5));
-    let mut read = program("mem_read").expect("it was there");
-    assert_eq!(hear_all(read.arg(&name)).as_deref(), Ok(""));
-}
-
-#[test]
-fn a_win32_program_inherits_a_handle() {
-    let Some(mut with) = program("mem_read") else { return };
-    let mapping = MappingOptions::new().size(4096).inheritable(true).create_unnamed().unwrap();
-    mapping.view(Access::ReadWrite).unwrap().write(0, b"handed down\0").unwrap();
-    let value = |mapping: &Mapping| format!("{:x}", handle(mapping).as_raw_handle().addr());
-    assert_eq!(hear_all(with.args(["handle", &value(&mapping)])).as_deref(), Ok("handed down"));
-    let private = MappingOptions::new().size(4096).create_unnamed().unwrap();
-    let mut without = program("mem_read").expect("it was there");
-    assert_eq!(hear_all(without.args(["handle", &value(&private)])), Err(6));
-    let mut handed = program("mem_read").expect("it was there");
-    private.hand_to(&mut handed, "x").unwrap();
-    assert_eq!(hear_all(handed.args(["handle", &value(&private)])).as_deref(), Ok(""));
-}
-
-/// Wine looks at the handle alone (`docs/platforms.md`), so there a section that another program made read-only can be
-/// opened for writing: this holds on Windows.
+/// Wine looks at the handle alone (`docs/platforms.md`), so there a section that another program made
+/// read-only can be opened for writing: this holds on Windows.
 #[test]
 fn a_read_only_section_of_a_win32_program() {
     let here = Place::new("raw-read-only");

@@ -29,10 +29,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 fn floor(module: &str) -> Option<u8> {
-    FLOORS
-        .iter()
-        .find(|(name, _)| *name == module)
-        .map(|(_, floor)| *floor)
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
 pub(super) fn check(file: &str, syntax: &syn::File) -> Vec<Violation> {
@@ -49,11 +46,7 @@ pub(super) fn check(file: &str, syntax: &syn::File) -> Vec<Violation> {
         let message = format!("`{}` has no floor: add it to xtask/src/tidy/floors.rs", module[0]);
         return vec![Violation::new(1, message)];
     };
-    let mut imports = Imports {
-        module,
-        floor,
-        found: Vec::new(),
-    };
+    let mut imports = Imports { module, floor, found: Vec::new() };
     imports.visit_file(syntax);
     imports.found
 }
@@ -77,10 +70,9 @@ impl Imports {
             Some(floor) if floor == self.floor => {
                 format!("`{own}` imports `{target}`: rooms on one floor ({floor}) do not know each other")
             }
-            Some(floor) => format!(
-                "`{own}` (floor {}) imports `{target}` (floor {floor}): imports only go down",
-                self.floor
-            ),
+            Some(floor) => {
+                format!("`{own}` (floor {}) imports `{target}` (floor {floor}): imports only go down", self.floor)
+            }
         };
         self.found.push(Violation::new(line, message));
     }
@@ -128,12 +120,7 @@ impl Imports {
             }
         }
         for four in tokens.windows(4) {
-            let [
-                TokenTree::Ident(root),
-                TokenTree::Punct(a),
-                TokenTree::Punct(b),
-                TokenTree::Ident(room),
-            ] = four
+            let [TokenTree::Ident(root), TokenTree::Punct(a), TokenTree::Punct(b), TokenTree::Ident(room)] = four
             else {
                 continue;
             };
@@ -211,19 +198,14 @@ mod tests {
 
     fn lines(room: &str, content: &str) -> Vec<usize> {
         let syntax = syn::parse_file(content).expect("the snippet parses");
-        check(&format!("{SOURCES}{room}"), &syntax)
-            .iter()
-            .map(|v| v.line)
-            .collect()
+        check(&format!("{SOURCES}{room}"), &syntax).iter().map(|v| v.line).collect()
     }
 
     #[test]
     fn imports_go_down() {
-        for down in [
-            "use crate::error::Error;",
-            "use crate::sys::{self, namespace};",
-            "fn f() -> crate::error::Error {}",
-        ] {
+        for down in
+            ["use crate::error::Error;", "use crate::sys::{self, namespace};", "fn f() -> crate::error::Error {}"]
+        {
             assert_eq!(lines("name.rs", down), [], "{down}");
         }
     }
@@ -252,17 +234,8 @@ mod tests {
     #[test]
     fn the_ground_floor_imports_nothing_of_ours() {
         assert_eq!(lines("sys/lock/linux.rs", "use crate::error::Error;"), [1]);
-        assert_eq!(
-            lines("sys/lock/linux.rs", "use crate::primitive::AtomicU32;"),
-            [1]
-        );
-        assert_eq!(
-            lines(
-                "sys/lock/linux.rs",
-                "use crate::sys::process;\nuse super::Contract;"
-            ),
-            []
-        );
+        assert_eq!(lines("sys/lock/linux.rs", "use crate::primitive::AtomicU32;"), [1]);
+        assert_eq!(lines("sys/lock/linux.rs", "use crate::sys::process;\nuse super::Contract;"), []);
         assert_eq!(lines("sys/lock/mod.rs", "use super::process;"), []);
         assert_eq!(lines("sys/mod.rs", "use super::error;"), [1]);
     }
@@ -270,10 +243,7 @@ mod tests {
     #[test]
     fn sync_never_sees_a_mapping() {
         assert_eq!(lines("sync/mutex.rs", "use crate::mapping::Mapping;"), [1]);
-        assert_eq!(
-            lines("sync/mutex.rs", "use crate::shared::Word;\nuse super::event;"),
-            []
-        );
+        assert_eq!(lines("sync/mutex.rs", "use crate::shared::Word;\nuse super::event;"), []);
     }
 
     #[test]
@@ -285,24 +255,12 @@ mod tests {
 
     #[test]
     fn tests_lib_and_other_crates_are_free() {
-        assert_eq!(
-            lines("name.rs", "#[cfg(test)]\nmod tests { use crate::view::View; }"),
-            []
-        );
-        assert_eq!(
-            lines("name.rs", "#[cfg(all(test, miri))]\nuse crate::view::View;"),
-            []
-        );
+        assert_eq!(lines("name.rs", "#[cfg(test)]\nmod tests { use crate::view::View; }"), []);
+        assert_eq!(lines("name.rs", "#[cfg(all(test, miri))]\nuse crate::view::View;"), []);
         assert_eq!(lines("name.rs", "#[cfg(not(test))]\nuse crate::view::View;"), [2]);
         assert_eq!(lines("name/tests.rs", "use crate::view::View;"), []);
         assert_eq!(lines("lib.rs", "pub use crate::view::View;"), []);
-        assert_eq!(
-            lines(
-                "name.rs",
-                "/// See `crate::view::View`.\n// use crate::view;\nfn f() {}"
-            ),
-            []
-        );
+        assert_eq!(lines("name.rs", "/// See `crate::view::View`.\n// use crate::view;\nfn f() {}"), []);
         let syntax = syn::parse_file("use crate::view::View;").expect("the snippet parses");
         assert_eq!(check("crates/coview-cli/src/main.rs", &syntax), []);
     }

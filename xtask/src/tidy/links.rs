@@ -15,10 +15,7 @@ pub(super) fn check(root: &Path, file: &str, content: &str) -> Vec<Violation> {
             None => folder.join(&target),
         };
         if !path.exists() {
-            found.push(Violation::new(
-                line,
-                format!("the link to `{target}` leads nowhere"),
-            ));
+            found.push(Violation::new(line, format!("the link to `{target}` leads nowhere")));
         }
     }
     found
@@ -35,12 +32,7 @@ fn targets(content: &str) -> Vec<(usize, String)> {
             (None, Some(marks)) => fence = Some(marks),
             (None, None) => {
                 let prose = without_code(line);
-                found.extend(
-                    in_line(&prose)
-                        .into_iter()
-                        .filter_map(path_of)
-                        .map(|path| (i + 1, path)),
-                );
+                found.extend(in_line(&prose).into_iter().filter_map(path_of).map(|path| (i + 1, path)));
             }
             _ => {}
         }
@@ -52,24 +44,15 @@ fn targets(content: &str) -> Vec<(usize, String)> {
 fn without_code(line: &str) -> String {
     let parts: Vec<&str> = line.split('`').collect();
     let code = |i: usize| i % 2 == 1 && i + 1 < parts.len();
-    parts
-        .iter()
-        .enumerate()
-        .map(|(i, part)| if code(i) { "" } else { part })
-        .collect::<Vec<_>>()
-        .join("`")
+    parts.iter().enumerate().map(|(i, part)| if code(i) { "" } else { part }).collect::<Vec<_>>().join("`")
 }
 
 /// What stands behind `](`, or behind `]: ` where a line begins with a reference.
 fn in_line(line: &str) -> Vec<&str> {
-    let inline = line
-        .match_indices("](")
-        .filter_map(|(at, _)| line[at + 2..].split(')').next());
+    let inline = line.match_indices("](").filter_map(|(at, _)| line[at + 2..].split(')').next());
     let start = line.trim_start();
     let reference = start.strip_prefix('[').filter(|label| !label.starts_with('^'));
-    let reference = reference
-        .and_then(|label| label.split_once("]: "))
-        .map(|(_, target)| target);
+    let reference = reference.and_then(|label| label.split_once("]: ")).map(|(_, target)| target);
     inline.chain(reference).collect()
 }
 
@@ -80,8 +63,7 @@ fn path_of(link: &str) -> Option<String> {
         None => link.split_whitespace().next().unwrap_or(""),
     };
     let path = target.split(['#', '?']).next().unwrap_or("");
-    let elsewhere =
-        path.is_empty() || path.contains("::") || path.contains("://") || path.starts_with("mailto:");
+    let elsewhere = path.is_empty() || path.contains("::") || path.contains("://") || path.starts_with("mailto:");
     (!elsewhere).then(|| path.replace("%20", " "))
 }
 
@@ -95,15 +77,8 @@ mod tests {
 
     #[test]
     fn links_to_files_are_found_in_all_their_shapes() {
-        let page =
-            "[a](docs/a.md) and ![b](b.png \"A title\")\n[c](<my c.md>) [d](d.md#part)\n\n[ref]: ../e.md\n";
-        let expected = [
-            (1, "docs/a.md"),
-            (1, "b.png"),
-            (2, "my c.md"),
-            (2, "d.md"),
-            (4, "../e.md"),
-        ];
+        let page = "[a](docs/a.md) and ![b](b.png \"A title\")\n[c](<my c.md>) [d](d.md#part)\n\n[ref]: ../e.md\n";
+        let expected = [(1, "docs/a.md"), (1, "b.png"), (2, "my c.md"), (2, "d.md"), (4, "../e.md")];
         assert_eq!(found(page), expected.map(|(line, path)| (line, path.to_owned())));
     }
 
@@ -120,9 +95,6 @@ mod tests {
         let page = "[good](src/main.rs) [good](/Cargo.toml)\n[bad](src/gone.rs)\n";
         let lines: Vec<_> = check(root, "page.md", page).iter().map(|v| v.line).collect();
         assert_eq!(lines, [2]);
-        assert_eq!(
-            check(root, "src/page.md", "[up](../Cargo.toml) [here](main.rs)"),
-            []
-        );
+        assert_eq!(check(root, "src/page.md", "[up](../Cargo.toml) [here](main.rs)"), []);
     }
 }

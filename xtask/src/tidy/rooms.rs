@@ -17,27 +17,12 @@ const ROOMS: &[Rooms] = &[
         platform: &["sys", "os"],
         unsafety: &["sys", "shared", "sync", "view", "region", "channel"],
     },
-    Rooms {
-        below: "crates/coview-cli/src/",
-        platform: &["os"],
-        unsafety: &["os"],
-    },
-    Rooms {
-        below: "xtask/src/",
-        platform: &[],
-        unsafety: &[],
-    },
+    Rooms { below: "crates/coview-cli/src/", platform: &["os"], unsafety: &["os"] },
+    Rooms { below: "xtask/src/", platform: &[], unsafety: &[] },
 ];
 
 const ASKS: &[&str] = &["cfg", "cfg_attr", "cfg_select", "cfg_match"];
-const PLATFORM: &[&str] = &[
-    "unix",
-    "windows",
-    "target_os",
-    "target_family",
-    "target_env",
-    "target_vendor",
-];
+const PLATFORM: &[&str] = &["unix", "windows", "target_os", "target_family", "target_env", "target_vendor"];
 
 pub(super) fn check(file: &str, tokens: TokenStream) -> Vec<Violation> {
     let Some((rooms, inside)) = ROOMS.iter().find_map(|r| Some((r, file.strip_prefix(r.below)?))) else {
@@ -151,37 +136,13 @@ mod tests {
 
     #[test]
     fn unsafe_is_for_the_rooms_that_have_it() {
-        let says = [
-            "fn f() {\n unsafe { g() } }",
-            "\nunsafe impl Send for S {}",
-            "m! {\n unsafe { g() } }",
-        ];
+        let says = ["fn f() {\n unsafe { g() } }", "\nunsafe impl Send for S {}", "m! {\n unsafe { g() } }"];
         for text in says {
-            for room in [
-                "name.rs",
-                "mapping.rs",
-                "inspect/mod.rs",
-                "named/mutex.rs",
-                "lib.rs",
-            ] {
-                assert_eq!(
-                    lines(&format!("crates/coview/src/{room}"), text),
-                    [2],
-                    "{room}: {text}"
-                );
+            for room in ["name.rs", "mapping.rs", "inspect/mod.rs", "named/mutex.rs", "lib.rs"] {
+                assert_eq!(lines(&format!("crates/coview/src/{room}"), text), [2], "{room}: {text}");
             }
-            for room in [
-                "sys/mapping/linux.rs",
-                "shared.rs",
-                "view.rs",
-                "sync/mutex.rs",
-                "region/mod.rs",
-            ] {
-                assert_eq!(
-                    lines(&format!("crates/coview/src/{room}"), text),
-                    [],
-                    "{room}: {text}"
-                );
+            for room in ["sys/mapping/linux.rs", "shared.rs", "view.rs", "sync/mutex.rs", "region/mod.rs"] {
+                assert_eq!(lines(&format!("crates/coview/src/{room}"), text), [], "{room}: {text}");
             }
             assert_eq!(lines("crates/coview-cli/src/main.rs", text), [2]);
             assert_eq!(lines("crates/coview/tests/processes.rs", text), []);
@@ -190,9 +151,6 @@ mod tests {
 
     #[test]
     fn allowing_the_lint_is_not_saying_it() {
-        assert_eq!(
-            lines("crates/coview/src/lib.rs", "#[allow(unsafe_code)] mod sys;"),
-            []
-        );
+        assert_eq!(lines("crates/coview/src/lib.rs", "#[allow(unsafe_code)] mod sys;"), []);
     }
 }

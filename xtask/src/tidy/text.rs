@@ -32,9 +32,7 @@ pub(super) fn opening(content: &str) -> Option<Violation> {
         .collect();
     let says = match paragraph.last() {
         None => "open the file with a `//!` sentence that says what it is for",
-        Some(last) if !last.ends_with(['.', ':', '?', '!']) => {
-            "end the opening `//!` sentence with a full stop"
-        }
+        Some(last) if !last.ends_with(['.', ':', '?', '!']) => "end the opening `//!` sentence with a full stop",
         Some(_) => return None,
     };
     Some(Violation::new(1, says))
@@ -120,31 +118,17 @@ mod tests {
 
     #[test]
     fn a_file_opens_with_a_sentence() {
-        for good in [
-            "//! Names.\n",
-            "//! Names,\n//! and more.\n//!\n//! Then no stop\n",
-            "//! What for?\nuse x;",
-        ] {
+        for good in ["//! Names.\n", "//! Names,\n//! and more.\n//!\n//! Then no stop\n", "//! What for?\nuse x;"] {
             assert_eq!(opening(good), None, "{good}");
         }
-        for bad in [
-            "",
-            "use x;\n//! Late.",
-            "// Names.",
-            "//! Names",
-            "//!\n//! Names.",
-            "\n//! Names.",
-        ] {
+        for bad in ["", "use x;\n//! Late.", "// Names.", "//! Names", "//!\n//! Names.", "\n//! Names."] {
             assert!(opening(bad).is_some(), "{bad}");
         }
     }
 
     #[test]
     fn trailing_whitespace_is_found_on_its_line() {
-        let lines: Vec<_> = whitespace("a\nb \nc\t\nd\r\n e\n")
-            .iter()
-            .map(|v| v.line)
-            .collect();
+        let lines: Vec<_> = whitespace("a\nb \nc\t\nd\r\n e\n").iter().map(|v| v.line).collect();
         assert_eq!(lines, [2, 3, 4]);
     }
 }

@@ -16,17 +16,11 @@ const CLIPPY: &str = "/usr/bin/cargo-clippy";
 /// What the build needs.
 pub(super) fn compiler() -> Result<(), Stop> {
     let mut missing = Vec::new();
-    if !ask(RUSTC, &["--print", "target-list"])
-        .lines()
-        .any(|target| target == TARGET)
-    {
+    if !ask(RUSTC, &["--print", "target-list"]).lines().any(|target| target == TARGET) {
         missing.push("rustc-web");
     }
     let sysroot = ask(RUSTC, &["--print", "sysroot"]);
-    if !Path::new(sysroot.trim())
-        .join("lib/rustlib/src/rust/library/Cargo.lock")
-        .exists()
-    {
+    if !Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").exists() {
         missing.push("rust-web-src");
     }
     if ask(LINKER, &["-dumpversion"]).is_empty() {
@@ -55,10 +49,7 @@ pub(super) fn complain(missing: &[&str]) -> Result<(), Stop> {
 /// What a program prints; nothing if it is not there or does not know.
 fn ask(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    let printed = output
-        .ok()
-        .filter(|output| output.status.success())
-        .map(|output| output.stdout);
+    let printed = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
     String::from_utf8_lossy(&printed.unwrap_or_default()).into_owned()
 }
 
@@ -66,11 +57,7 @@ fn ask(program: &str, arguments: &[&str]) -> String {
 pub(super) fn first_of(programs: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Joining an absolute path gives that path.
-    let found = |program: &&str| {
-        std::env::split_paths(&path)
-            .map(|dir| dir.join(program))
-            .find(|p| p.is_file())
-    };
+    let found = |program: &&str| std::env::split_paths(&path).map(|dir| dir.join(program)).find(|p| p.is_file());
     programs.iter().find_map(found)
 }
 
@@ -80,13 +67,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_the_command_that_installs_it() {
-        let Err(Stop::Missing(says)) = complain(&["rustc-web", "wine64"]) else {
-            panic!("no complaint")
-        };
-        assert!(
-            says.ends_with("apt-get install --no-install-recommends rustc-web wine64"),
-            "{says}"
-        );
+        let Err(Stop::Missing(says)) = complain(&["rustc-web", "wine64"]) else { panic!("no complaint") };
+        assert!(says.ends_with("apt-get install --no-install-recommends rustc-web wine64"), "{says}");
         assert!(complain(&[]).is_ok());
     }
 

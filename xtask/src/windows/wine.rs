@@ -8,7 +8,7 @@ use super::{Stop, run_to_end};
 
 /// Seconds that the server outlives its last client: longer than any pause between two test programs, and the end of
 /// it if this process is killed and cannot stop it.
-const LINGER: &str = "-p120";
+const LINGER: &str = "-p60";
 
 pub(super) struct Wine {
     loader: PathBuf,
@@ -25,14 +25,8 @@ impl Wine {
         let loader = first_of(&["/usr/lib/wine/wine64", "wine64", "wine"]);
         let server = first_of(&["/usr/lib/wine/wineserver64", "wineserver"]);
         match (loader, server) {
-            (Some(loader), Some(server)) => Ok(Self {
-                loader,
-                server,
-                prefix,
-            }),
-            _ => Err(complain(&["wine64"])
-                .err()
-                .unwrap_or(Stop::Failed("no wine64".into()))),
+            (Some(loader), Some(server)) => Ok(Self { loader, server, prefix }),
+            _ => Err(complain(&["wine64"]).err().unwrap_or(Stop::Failed("no wine64".into()))),
         }
     }
 
@@ -43,7 +37,10 @@ impl Wine {
             self.make_prefix()?;
             std::fs::write(ready, "")?;
         }
-        run_to_end(self.command(&self.server).arg(LINGER))?;
+        // It stays, so it must not hold on to the pipe that somebody reads our output from.
+        let mut server = self.command(&self.server);
+        server.arg(LINGER).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        run_to_end(&mut server)?;
         Ok(Server(self))
     }
 
@@ -53,17 +50,10 @@ impl Wine {
             std::fs::remove_dir_all(&self.prefix)?;
         }
         std::fs::create_dir_all(&self.prefix)?;
-        let boot = self
-            .command(&self.loader)
-            .args(["wineboot", "-i"])
-            .stdin(Stdio::null())
-            .output()?;
+        let boot = self.command(&self.loader).args(["wineboot", "-i"]).stdin(Stdio::null()).output()?;
         if !boot.status.success() || !self.prefix.join("drive_c").exists() {
             let says = String::from_utf8_lossy(&boot.stderr).into_owned();
-            return Err(Stop::Failed(format!(
-                "wineboot could not make {}:\n{says}",
-                self.prefix.display()
-            )));
+            return Err(Stop::Failed(format!("wineboot could not make {}:\n{says}", self.prefix.display())));
         }
         run_to_end(self.command(&self.server).arg("-w"))
     }

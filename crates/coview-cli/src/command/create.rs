@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
 use coview::{Access, Mapping, Namespace, Share, View};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -81,7 +81,11 @@ fn code_of(status: std::process::ExitStatus) -> u8 {
     match status.code() {
         Some(code) => u8::try_from(code & 0xff).unwrap_or(1),
         // As shells report an end by a signal, where there are signals.
-        None => status.to_string().split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<u8>().ok()).map_or(1, |n| n | 128),
+        None => status
+            .to_string()
+            .split(|c: char| !c.is_ascii_digit())
+            .find_map(|n| n.parse::<u8>().ok())
+            .map_or(1, |n| n | 128),
     }
 }
 
@@ -171,7 +175,9 @@ fn fill(mapping: &Mapping, source: &mut dyn Read, len: u64, inbox: &Receiver<Eve
 fn announce(args: &CreateArgs, mapping: &Mapping) -> Result<(), Failure> {
     let local = mapping.name().is_some_and(|name| name.namespace() == Namespace::Local);
     if local && args.share != Share::Owner {
-        eprintln!("coview: note: a Local name is seen by your user or session alone; name it 'Global\\…' to share it with others");
+        eprintln!(
+            "coview: note: a Local name is seen by your user or session alone; name it 'Global\\…' to share it with others"
+        );
     }
     let until = match (&args.command[..], args.time) {
         ([], None) => "until Ctrl-C".to_owned(),

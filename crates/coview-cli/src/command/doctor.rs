@@ -31,7 +31,12 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
                 Verdict::Note => YELLOW,
                 Verdict::Bad => RED,
             };
-            anstream::println!("{style}{:<5}{style:#}{BOLD}{:<18}{BOLD:#}{}", word(check.verdict), check.subject, check.found);
+            anstream::println!(
+                "{style}{:<5}{style:#}{BOLD}{:<18}{BOLD:#}{}",
+                word(check.verdict),
+                check.subject,
+                check.found
+            );
             if let Some(advice) = &check.advice {
                 anstream::println!("{DIM}{:23}{advice}{DIM:#}", "");
             }

@@ -13,7 +13,9 @@ pub(crate) fn run(args: &GcArgs) -> Result<(), Failure> {
         let objects: Vec<_> =
             reclaimed.objects.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).collect();
         let (bytes, refused) = (reclaimed.bytes(), &reclaimed.refused);
-        return output::json(&json!({ "dry_run": args.dry_run, "objects": objects, "bytes": bytes, "refused": refused }));
+        return output::json(
+            &json!({ "dry_run": args.dry_run, "objects": objects, "bytes": bytes, "refused": refused }),
+        );
     }
     let did = if args.dry_run { "would give back" } else { "gave back" };
     for (name, bytes) in &reclaimed.objects {

@@ -121,7 +121,10 @@ pub(crate) fn info(args: &InfoArgs) -> Result<(), Failure> {
 /// What the list does not show, such as a file or a segment by its id, can still be opened and measured.
 fn info_of_foreign(args: &InfoArgs) -> Result<(), Failure> {
     if !Name::parse(&args.name)?.namespace().is_foreign() {
-        return Err(Failure::not_found(format!("no object has the name {}; `coview ls` shows what there is", args.name)));
+        return Err(Failure::not_found(format!(
+            "no object has the name {}; `coview ls` shows what there is",
+            args.name
+        )));
     }
     let mapping = Mapping::open(&args.name, Access::Read)?;
     if args.json {

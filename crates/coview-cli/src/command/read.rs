@@ -43,7 +43,9 @@ pub(crate) fn run(args: &ReadArgs) -> Result<(), Failure> {
             text(&mapping, args.offset, len, &mut bytes)?;
             let text = String::from_utf8_lossy(&bytes);
             let name = mapping.name().map(ToString::to_string);
-            output::json(&json!({ "name": name, "size": mapping.size(), "offset": args.offset, "len": len, "text": text }))?;
+            output::json(
+                &json!({ "name": name, "size": mapping.size(), "offset": args.offset, "len": len, "text": text }),
+            )?;
         }
     }
     Ok(out.flush()?)

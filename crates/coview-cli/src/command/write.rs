@@ -76,5 +76,7 @@ fn open_source(args: &WriteArgs) -> Result<(Box<dyn Read>, Option<u64>), Failure
 fn too_much(args: &WriteArgs, len: Option<u64>, mapping: &Mapping) -> Failure {
     let len = len.map_or("bytes".to_owned(), |len| format!("{len} bytes"));
     let (name, offset, size) = (&args.name, args.offset, mapping.size());
-    Failure::new(format!("cannot write {name}: {len} from offset {offset} do not lie inside its {size} bytes; nothing was written"))
+    Failure::new(format!(
+        "cannot write {name}: {len} from offset {offset} do not lie inside its {size} bytes; nothing was written"
+    ))
 }

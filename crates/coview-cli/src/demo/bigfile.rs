@@ -36,7 +36,10 @@ pub(super) fn run(stage: &mut Stage) -> Result<(), Failure> {
     let once = found.said.iter().filter(|line| line.starts_with("found a record")).count() == 2;
     stage.verdict("each is found once", found.code == Some(0) && once);
     if found.said("peak memory") {
-        stage.verdict(&format!("peak memory stays under {}", output::bytes(ALLOWED)), found.said("peak memory was small"));
+        stage.verdict(
+            &format!("peak memory stays under {}", output::bytes(ALLOWED)),
+            found.said("peak memory was small"),
+        );
     }
     std::fs::remove_file(path)?;
     Ok(())

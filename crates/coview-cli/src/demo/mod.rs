@@ -132,7 +132,9 @@ impl Part {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (sender, lines) = mpsc::channel();
         if let Some(out) = child.stdout.take() {
-            std::thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).try_for_each(|l| sender.send(l)));
+            std::thread::spawn(move || {
+                BufReader::new(out).lines().map_while(Result::ok).try_for_each(|l| sender.send(l))
+            });
         }
         let stdin = child.stdin.take();
         Ok(Part { label, child, stdin, lines })

@@ -23,7 +23,10 @@ pub(super) fn run(stage: &mut Stage) -> Result<(), Failure> {
     stage.verdict("the reader prints 99041232 and SecBug", reader.code == Some(0) && fields);
     stage.verdict("a write through its read-only view is refused", reader.said("refused: read-only"));
     let other = Part::run("Other", "student-other", &[&name])?;
-    stage.verdict("a reader with another layout is refused and told the difference", other.said("32 bytes, the memory 24"));
+    stage.verdict(
+        "a reader with another layout is refused and told the difference",
+        other.said("32 bytes, the memory 24"),
+    );
     let writer = writer.end()?;
     stage.verdict("the writer ends cleanly", writer.code == Some(0));
     Ok(())

@@ -101,7 +101,9 @@ pub fn receive(socket: impl AsFd) -> Result<Mapping> {
 fn check_stream(socket: &impl AsFd, operation: &'static str, object: impl std::fmt::Display) -> Result<()> {
     match rustix::net::sockopt::socket_type(socket) {
         Ok(SocketType::STREAM) => Ok(()),
-        Ok(_) => Err(Error::new(ErrorKind::Unsupported, operation, "the socket is no stream; use a UnixStream").on(object)),
+        Ok(_) => {
+            Err(Error::new(ErrorKind::Unsupported, operation, "the socket is no stream; use a UnixStream").on(object))
+        }
         Err(error) => Err(explain(operation, object, error.into())),
     }
 }

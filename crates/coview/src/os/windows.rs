@@ -10,8 +10,8 @@ use crate::mapping::Mapping;
 use crate::sys::mapping::Section;
 use crate::sys::process;
 
-/// The handle of the section (Win32: file mapping object) behind a mapping. A copy of it keeps the object alive, and
-/// every Windows call that takes one takes it.
+/// The handle of the section (Win32: file mapping object) behind a mapping. A copy of it keeps the object
+/// alive, and every Windows call that takes one takes it.
 pub fn handle(mapping: &Mapping) -> BorrowedHandle<'_> {
     mapping.object.section.handle()
 }

@@ -42,7 +42,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::WrongKind(kind) => {
-                write!(f, "the name belongs to {kind}; all kinds of objects share one name space, so choose another name")
+                write!(
+                    f,
+                    "the name belongs to {kind}; all kinds of objects share one name space, so choose another name"
+                )
             }
             Refusal::Squatted(text)
             | Refusal::Vanished(text)

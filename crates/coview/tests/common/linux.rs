@@ -37,10 +37,14 @@ pub(crate) fn exit_now() -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// Sets a limit of this process, soft and hard.
+/// Sets a soft limit of this process.
 pub(crate) fn limit(resource: libc::__rlimit_resource_t, value: u64) {
-    let limit = libc::rlimit { rlim_cur: value, rlim_max: libc::RLIM_INFINITY };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a whole rlimit that lives as long as the call.
+    let rc = unsafe { libc::getrlimit(resource, &raw mut limit) };
+    assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
+    limit.rlim_cur = value;
+    // SAFETY: as above.
     let rc = unsafe { libc::setrlimit(resource, &raw const limit) };
     assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
 }

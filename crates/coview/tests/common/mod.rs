@@ -50,7 +50,7 @@ pub(crate) fn hear() -> Option<String> {
 
 /// The command that starts this program again in a role; its pipes are left to the caller.
 pub(crate) fn command(role: &str, args: &[&str]) -> Command {
-    command_of(&std::env::current_exe().expect("a test program has a path"), role, args)
+    command_of(std::env::current_exe().expect("a test program has a path"), role, args)
 }
 
 /// As [`command`], through another path to the same program.
@@ -108,7 +108,9 @@ impl Child {
         match self.from.recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("the child {} has said nothing for {PATIENCE:?}", self.id()),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("the child {} has said nothing for {PATIENCE:?}", self.id())
+            }
         }
     }
 

@@ -13,7 +13,8 @@ pub(crate) struct Place {
 impl Place {
     /// `what` tells the tests of one program apart.
     pub(crate) fn new(what: &str) -> Place {
-        let directory = tempfile::Builder::new().prefix("coview-test-").tempdir().expect("there is a temporary directory");
+        let directory =
+            tempfile::Builder::new().prefix("coview-test-").tempdir().expect("there is a temporary directory");
         Place { tag: format!("t{}-{what}-", std::process::id()), directory }
     }
 

@@ -76,9 +76,12 @@ fn shm_space() -> Option<Check> {
             "a container's default; start it with a larger --shm-size (docker, podman) or an emptyDir with medium: Memory \
              (Kubernetes). A mapping that does not fit fails when it is created, never later",
         ),
-        () if free < size / 20 => {
-            Check::poor(subject, Verdict::Bad, found, "nearly full: `coview gc`, then `coview ls --all` shows who has it")
-        }
+        () if free < size / 20 => Check::poor(
+            subject,
+            Verdict::Bad,
+            found,
+            "nearly full: `coview gc`, then `coview ls --all` shows who has it",
+        ),
         () => Check::good(subject, found),
     })
 }
@@ -102,10 +105,13 @@ fn make_and_remove() -> Check {
         drop(made);
         Ok(opened && Section::open(&slot, false)?.is_none())
     });
-    let advice = "names need O_TMPFILE, linkat and open-file-description locks on /dev/shm; some sandboxes (gVisor) lack them";
+    let advice =
+        "names need O_TMPFILE, linkat and open-file-description locks on /dev/shm; some sandboxes (gVisor) lack them";
     match attempt {
         Ok(true) => Check::good(subject, "made, opened and removed one"),
-        Ok(false) => Check::poor(subject, Verdict::Bad, "one was made but not found, or found when it was gone", advice),
+        Ok(false) => {
+            Check::poor(subject, Verdict::Bad, "one was made but not found, or found when it was gone", advice)
+        }
         Err(error) => Check::poor(subject, Verdict::Bad, format!("making one failed: {error}"), advice),
     }
 }
@@ -177,7 +183,8 @@ fn remove_ipc() -> Option<Check> {
         files.extend(fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()));
     }
     let texts = files.iter().filter_map(|path: &std::path::PathBuf| fs::read_to_string(path).ok());
-    let said = |text: String| text.lines().rev().find_map(|line| line.trim().strip_prefix("RemoveIPC=").map(str::to_owned));
+    let said =
+        |text: String| text.lines().rev().find_map(|line| line.trim().strip_prefix("RemoveIPC=").map(str::to_owned));
     // Later files overrule earlier ones.
     let word = texts.filter_map(said).reduce(|_, later| later).unwrap_or_else(|| "yes (the default)".into());
     Some(match word.starts_with("no") || word.starts_with("false") || word.starts_with('0') {

@@ -31,7 +31,8 @@ fn memory() -> Option<Check> {
 }
 
 fn system() -> Option<Check> {
-    let advice = "sizes are not held against the memory there is, and read-only sections of other programs can be written";
+    let advice =
+        "sizes are not held against the memory there is, and read-only sections of other programs can be written";
     wine_version().map(|version| {
         Check::poor("system", Verdict::Note, format!("Wine {version}, which is not real Windows"), advice)
     })
@@ -42,7 +43,9 @@ fn global() -> Check {
     let subject = r"Global\";
     let session = session().map_or_else(|| "an unknown session".to_owned(), |session| format!("session {session}"));
     match has_create_global() {
-        Some(true) => Check::good(subject, format!("objects can be created there (from {session}, with SeCreateGlobalPrivilege)")),
+        Some(true) => {
+            Check::good(subject, format!("objects can be created there (from {session}, with SeCreateGlobalPrivilege)"))
+        }
         _ if session == "session 0" => Check::good(subject, "objects can be created there (from session 0)"),
         _ => Check::poor(
             subject,
@@ -68,7 +71,8 @@ fn has_create_global() -> Option<bool> {
     }
     let mut set = PRIVILEGE_SET { PrivilegeCount: 1, Control: 1, Privilege: [privilege] };
     let mut held = 0;
-    // SAFETY: the token is open for queries; the set says its one element; the result goes to a variable of ours.
+    // SAFETY: the token is open for queries; the set says its one element; the result goes to a variable of
+    // ours.
     let told = unsafe { PrivilegeCheck(token.as_raw_handle(), &mut set, &mut held) };
     (told != 0).then_some(held != 0)
 }

@@ -31,8 +31,8 @@ pub(super) struct Backing {
 }
 
 impl Backing {
-    /// The file that `spec` names, opened and, if it is to be sparse, grown; otherwise Windows makes it grow with the
-    /// section.
+    /// The file that `spec` names, opened and, if it is to be sparse, grown; otherwise Windows makes it grow
+    /// with the section.
     pub(super) fn on_file(file: &FileSpec, spec: &Spec) -> io::Result<Backing> {
         let opened = open(file, spec.protection == Protection::ReadWrite)?;
         let there = opened.metadata()?.len();
@@ -63,7 +63,8 @@ impl Backing {
         Ok(backing)
     }
 
-    /// A temporary file that Windows deletes with its last handle: sections on the paging file have whole pages.
+    /// A temporary file that Windows deletes with its last handle: sections on the paging file have whole
+    /// pages.
     pub(super) fn temporary(size: u64) -> io::Result<Backing> {
         let directory = std::env::temp_dir();
         check_space(Some(&directory), size)?;
@@ -73,7 +74,9 @@ impl Backing {
         loop {
             let tag = RandomState::new().hash_one(std::process::id());
             match options.open(directory.join(format!("coview-{tag:016x}.tmp"))) {
-                Ok(file) => return Ok(Backing { file, size, grown_from: None }),
+                Ok(file) => {
+                    return Ok(Backing { file, size, grown_from: None });
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -108,21 +111,27 @@ pub(super) fn open_elsewhere(error: io::Error, path: &Path, exclusive: bool) -> 
     Refusal::Denied(format!("{} is open elsewhere {how}", path.display())).into()
 }
 
-/// Refuses what the disk has no room for: before a file of that size is made, and under Wine, which would not notice.
+/// Refuses what the disk has no room for: before a file of that size is made, and under Wine, which would not
+/// notice.
 fn check_space(directory: Option<&Path>, len: u64) -> io::Result<()> {
     let directory = directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let path: Vec<u16> = directory.as_os_str().encode_wide().chain([0]).collect();
     let (mut free, unasked) = (0, std::ptr::null_mut());
-    // SAFETY: the path is NUL-terminated and alive, the one number that is asked for goes to a variable of ours.
+    // SAFETY: the path is NUL-terminated and alive, the one number that is asked for goes to a variable of
+    // ours.
     let told = unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &mut free, unasked, unasked) };
     if told == 0 || len <= free {
         return Ok(()); // making the file will tell
     }
-    Err(no_memory(len, &format!("the disk of {} has {free} bytes free; make room or use another one", directory.display())))
+    Err(no_memory(
+        len,
+        &format!("the disk of {} has {free} bytes free; make room or use another one", directory.display()),
+    ))
 }
 
-/// Opens the file that some section is known to stand on, by the system's own name for it: so flushes are durable in this
-/// process too, and a temporary file stays while anybody uses it. `None` where that is not allowed.
+/// Opens the file that some section is known to stand on, by the system's own name for it: so flushes are
+/// durable in this process too, and a temporary file stays while anybody uses it. `None` where that is not
+/// allowed.
 pub(super) fn reopen(path: &str, writable: bool) -> Option<File> {
     let path = match path.strip_prefix(r"\??\") {
         Some(path) => format!(r"\\?\{path}"), // what Wine says
@@ -144,8 +153,8 @@ pub(super) fn path_of(file: &File) -> Option<String> {
 /// Best effort: FAT has no sparse files, and the file then just takes its full room.
 fn make_sparse(file: &File) {
     let (nothing, mut returned) = (std::ptr::null_mut(), 0);
-    // SAFETY: the file is open, this request takes and gives no bytes, and without an OVERLAPPED the call is over when it
-    // returns.
+    // SAFETY: the file is open, this request takes and gives no bytes, and without an OVERLAPPED the call is
+    // over when it returns.
     unsafe {
         DeviceIoControl(
             file.as_raw_handle(),

@@ -8,13 +8,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom};
 use rustix::io::{Errno, FdFlags};
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
 
 use super::mode_linux::mode_of;
 use super::record_linux::Record;
-use super::{Access, Advice, FileSpec, Protection, Spec, commit_file, no_memory, round_up};
+use super::{Access, Advice, FileSpec, Protection, Spec, commit_file, lengthen, no_memory, round_up};
 use crate::sys::Refusal;
 use crate::sys::namespace::{self, Binding, Creation, Kind, Slot, Variant};
 
@@ -132,7 +132,8 @@ impl Section {
     fn memory_size(spec: &Spec) -> io::Result<u64> {
         let size = if spec.exact { Some(spec.size) } else { round_up(spec.size, page_size()) };
         // Lock bytes stand at 2^62, and a mapping cannot be larger than the address space anyway.
-        size.filter(|size| *size < 1 << 47).ok_or_else(|| no_memory(spec.size, "no process has so large an address space"))
+        size.filter(|size| *size < 1 << 47)
+            .ok_or_else(|| no_memory(spec.size, "no process has so large an address space"))
     }
 
     fn create_in_memory(slot: &Slot, spec: &Spec, mode: u32) -> io::Result<(Section, bool)> {
@@ -141,7 +142,7 @@ impl Section {
         let size = Section::memory_size(spec)?;
         let writable = spec.protection == Protection::ReadWrite;
         let init = |fd: BorrowedFd<'_>| match backing {
-            Backing::Reserved => Ok(rustix::fs::ftruncate(fd, size)?),
+            Backing::Reserved => lengthen(fd, size),
             _ => commit_file(fd, 0, size),
         };
         Ok(match namespace::create(slot, variant, writable, mode, init)? {
@@ -162,7 +163,7 @@ impl Section {
             made => made?,
         };
         match backing {
-            Backing::Reserved => rustix::fs::ftruncate(&fd, size)?,
+            Backing::Reserved => lengthen(fd.as_fd(), size)?,
             _ => commit_file(fd.as_fd(), 0, size)?,
         }
         // Whoever receives it can rely on the size: no peer can make an access fault.
@@ -181,9 +182,11 @@ impl Section {
         let data = open_backing(file, writable)?;
         let size = fit_backing(&data, spec)?;
         let (protection, backing) = (spec.protection, Backing::File);
-        let made = |binding, data: OwnedFd| Section { data: Data::Fd(data), binding, size, protection, backing, writable };
+        let made =
+            |binding, data: OwnedFd| Section { data: Data::Fd(data), binding, size, protection, backing, writable };
         let Some(slot) = slot else { return Ok((made(None, data.into()), true)) };
         let record = Record::of(&data, &file.path, size)?;
+        let mode = Record::mode_for(&data, mode)?;
         let variant = Variant::new(Kind::Mapping, flavour(protection, backing));
         Ok(match namespace::create(slot, variant, writable, mode, |fd| record.write(fd))? {
             Creation::Created(binding) => (made(Some(binding), data.into()), true),
@@ -193,7 +196,9 @@ impl Section {
 
     /// The live mapping of this name. `Ok(None)`: there is none.
     pub(crate) fn open(slot: &Slot, writable: bool) -> io::Result<Option<Section>> {
-        namespace::open(slot, Kind::Mapping, writable)?.map(|binding| Section::of_binding(binding, writable)).transpose()
+        namespace::open(slot, Kind::Mapping, writable)?
+            .map(|binding| Section::of_binding(binding, writable))
+            .transpose()
     }
 
     fn of_binding(binding: Binding, writable: bool) -> io::Result<Section> {
@@ -219,7 +224,9 @@ impl Section {
     fn of_fd(fd: OwnedFd, writable: bool) -> io::Result<Section> {
         let stat = rustix::fs::fstat(&fd)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Refusal::Invalid("it is not a regular file or shared memory, so it cannot be mapped".into()).into());
+            return Err(
+                Refusal::Invalid("it is not a regular file or shared memory, so it cannot be mapped".into()).into()
+            );
         }
         let size = file_size(fd.as_fd())?;
         let protection = if writable { Protection::ReadWrite } else { Protection::ReadOnly };
@@ -307,19 +314,37 @@ impl Section {
 
     /// Commits a range of a reserved object: afterwards it can be used in every view of every process.
     pub(crate) fn commit(&self, offset: u64, len: u64) -> io::Result<()> {
+        if !matches!(self.backing, Backing::Reserved | Backing::File) {
+            return Ok(());
+        }
         let Some(fd) = self.data_fd() else { return Ok(()) };
-        let start = offset & !(page_size() - 1);
-        let len = round_up(offset + len - start, page_size()).ok_or(Errno::INVAL)?;
-        commit_file(fd, start, len)?;
-        // fallocate alone leaves what lseek calls a hole; pages that are there are data.
-        let view = self.map(Access::ReadWrite, start, len)?;
-        view.prefault(0, len as usize, true)
+        let mut at = offset & !(page_size() - 1);
+        let end = round_up(offset + len, page_size()).ok_or(Errno::INVAL)?.min(self.size);
+        // Hole by hole: what is committed already needs no more room.
+        while at < end {
+            let start = rustix::fs::seek(fd, SeekFrom::Hole(at))?;
+            if start >= end {
+                break;
+            }
+            let stop = match rustix::fs::seek(fd, SeekFrom::Data(start)) {
+                Err(Errno::NXIO) => end,
+                next => next?.min(end),
+            };
+            if start == stop {
+                continue; // somebody else has just committed it
+            }
+            commit_file(fd, start, stop - start)?;
+            // fallocate alone leaves what lseek calls a hole; pages that are there are data.
+            self.map(Access::ReadWrite, start, stop - start)?.prefault(0, (stop - start) as usize, true)?;
+            at = stop;
+        }
+        Ok(())
     }
 
     /// Whether all of a range can be used.
     pub(crate) fn is_committed(&self, _view: &RawView, offset: u64, len: u64) -> io::Result<bool> {
         let Some(fd) = self.data_fd() else { return Ok(true) };
-        match rustix::fs::seek(fd, rustix::fs::SeekFrom::Hole(offset)) {
+        match rustix::fs::seek(fd, SeekFrom::Hole(offset)) {
             Ok(hole) => Ok(hole >= offset + len),
             Err(error) => Err(error.into()),
         }
@@ -363,10 +388,13 @@ impl Section {
     pub(crate) fn hand_to(&self, command: &mut Command) -> io::Result<String> {
         let copy = self.try_clone()?;
         if copy.fds().is_empty() {
-            return Err(Refusal::Unsupported("a System V segment is inherited by its id: hand over its name".into()).into());
+            return Err(
+                Refusal::Unsupported("a System V segment is inherited by its id: hand over its name".into()).into()
+            );
         }
         let ticket = copy.ticket();
-        let inherit = move || copy.fds().into_iter().try_for_each(|fd| Ok(rustix::io::fcntl_setfd(fd, FdFlags::empty())?));
+        let inherit =
+            move || copy.fds().into_iter().try_for_each(|fd| Ok(rustix::io::fcntl_setfd(fd, FdFlags::empty())?));
         // SAFETY: between fork and exec the closure only makes fcntl calls, which are async-signal-safe; `fds`
         // collects at most two numbers, and the allocator of the standard library's `pre_exec` callers is usable
         // as documented for glibc's and musl's fork.
@@ -402,7 +430,9 @@ impl Section {
     pub(crate) fn adopt_fds(ticket: &str, fds: Vec<OwnedFd>, slot: Option<Slot>) -> io::Result<Section> {
         let fields: Vec<&str> = ticket.split(';').collect();
         let [_, flavour, size, access] = fields[..] else { return Err(bad_ticket(ticket)) };
-        let (Ok(flavour), Ok(size)) = (flavour.parse::<u8>(), size.parse::<u64>()) else { return Err(bad_ticket(ticket)) };
+        let (Ok(flavour), Ok(size)) = (flavour.parse::<u8>(), size.parse::<u64>()) else {
+            return Err(bad_ticket(ticket));
+        };
         if flavour > 15 {
             return Err(bad_ticket(ticket));
         }
@@ -413,7 +443,9 @@ impl Section {
         // The sender's word is checked against the file itself.
         let there = Section::of_fd(data.try_clone()?, false)?.size;
         if size > round_up(there, page_size()).unwrap_or(there) || (backing == Backing::File && size > there) {
-            return Err(Refusal::Vanished(format!("it has {there} bytes, not the {size} it was handed over with")).into());
+            return Err(
+                Refusal::Vanished(format!("it has {there} bytes, not the {size} it was handed over with")).into()
+            );
         }
         let writable = access == "rw" && protection == Protection::ReadWrite;
         let (data, binding) = match (slot, fds.next()) {
@@ -469,7 +501,7 @@ fn fit_backing(file: &std::fs::File, spec: &Spec) -> io::Result<u64> {
             "the file has {there} bytes and only a read-write mapping can make it larger ({size} were asked for)"
         ))
         .into()),
-        size if spec.reserve => file.set_len(size).map(|()| size),
+        size if spec.reserve => lengthen(file.as_fd(), size).map(|()| size),
         size => {
             let grown = commit_file(file.as_fd(), there, size - there);
             if grown.is_err() {
@@ -486,7 +518,9 @@ fn attach(id: i32, access: Access, offset: u64, len: usize) -> io::Result<RawVie
         Access::Read => libc::SHM_RDONLY,
         Access::ReadWrite => 0,
         Access::CopyOnWrite => {
-            return Err(Refusal::Unsupported("System V segments cannot be mapped copy-on-write; read and copy".into()).into());
+            return Err(
+                Refusal::Unsupported("System V segments cannot be mapped copy-on-write; read and copy".into()).into()
+            );
         }
     };
     // SAFETY: with a null address the kernel chooses a free range (shmat(2)).
@@ -587,4 +621,3 @@ impl Drop for RawView {
 unsafe impl Send for RawView {}
 // SAFETY: as above; all methods that take `&self` are system calls on the range or plain reads of the fields.
 unsafe impl Sync for RawView {}
-

@@ -18,31 +18,51 @@ const ASK_FROM: u64 = 16 << 20;
 /// Commits `[offset, offset + len)` of a file, in memory or on disk.
 pub(crate) fn commit_file(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
     let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
-    if let Some(limit) = rustix::process::getrlimit(Resource::Fsize).current
-        && end > limit
-    {
-        // Going on would be SIGXFSZ.
-        return Err(no_memory(len, &format!("this process may make files of {limit} bytes at most (`ulimit -f`)")));
-    }
+    check_file_limit(end)?;
     let in_memory = is_tmpfs(fd);
     if len >= ASK_FROM {
         check_room(fd, len, in_memory)?;
     }
-    let mut done = offset;
+    let (mut done, mut swept) = (offset, !in_memory);
     while done < end {
         let step = (end - done).min(CHUNK);
         match rustix::fs::fallocate(fd, FallocateFlags::empty(), done, step) {
             Ok(()) => done += step,
             Err(Errno::INTR) => {}
-            Err(Errno::NOSPC) => return Err(no_room(fd, len)),
-            Err(Errno::FBIG | Errno::DQUOT) => {
-                return Err(no_memory(len, "the file system allows no file so large; choose a smaller size"));
+            Err(Errno::NOSPC) if !swept => {
+                let _ = namespace::sweep(false);
+                swept = true;
             }
+            Err(Errno::NOSPC) => return Err(no_room(fd, len)),
+            Err(Errno::FBIG | Errno::DQUOT) => return Err(too_large(len)),
             Err(Errno::OPNOTSUPP) if !in_memory => return Ok(rustix::fs::ftruncate(fd, end)?),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+/// Makes a file this long without committing anything.
+pub(super) fn lengthen(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
+    check_file_limit(len)?;
+    match rustix::fs::ftruncate(fd, len) {
+        Err(Errno::FBIG | Errno::INVAL) => Err(too_large(len)), // EINVAL: not even a file offset
+        done => Ok(done?),
+    }
+}
+
+/// Going on beyond the limit would be SIGXFSZ.
+fn check_file_limit(len: u64) -> io::Result<()> {
+    match rustix::process::getrlimit(Resource::Fsize).current {
+        Some(limit) if len > limit => {
+            Err(no_memory(len, &format!("this process may make files of {limit} bytes at most (`ulimit -f`)")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_large(len: u64) -> io::Error {
+    no_memory(len, "the file system allows no file so large; choose a smaller size")
 }
 
 fn is_tmpfs(fd: BorrowedFd<'_>) -> bool {
@@ -68,7 +88,9 @@ fn check_room(fd: BorrowedFd<'_>, len: u64, in_memory: bool) -> io::Result<()> {
         }
     }
     match available_memory() {
-        Some((room, whose)) if in_memory && room < len => Err(no_memory(len, &format!("{whose} has {room} bytes left"))),
+        Some((room, whose)) if in_memory && room < len => {
+            Err(no_memory(len, &format!("{whose} has {room} bytes left")))
+        }
         _ => Ok(()),
     }
 }

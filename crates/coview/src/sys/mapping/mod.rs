@@ -36,6 +36,8 @@ mod windows;
 #[cfg(windows)]
 pub(crate) use memory_windows::*;
 #[cfg(windows)]
+pub(crate) use security_windows::owner;
+#[cfg(windows)]
 pub(crate) use view_windows::*;
 #[cfg(windows)]
 pub(crate) use windows::*;

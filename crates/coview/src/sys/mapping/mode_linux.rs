@@ -33,7 +33,10 @@ fn mode_of_sddl(text: &str) -> io::Result<u32> {
     let list = list.trim_start_matches(|c: char| c.is_ascii_uppercase()); // flags such as P
     let mut mode = 0o600;
     for entry in list.split_inclusive(')') {
-        let entry = entry.strip_prefix('(').and_then(|e| e.strip_suffix(')')).ok_or_else(|| refuse("has no list of entries"))?;
+        let entry = entry
+            .strip_prefix('(')
+            .and_then(|e| e.strip_suffix(')'))
+            .ok_or_else(|| refuse("has no list of entries"))?;
         let fields: Vec<&str> = entry.split(';').collect();
         let ["A", _, rights, "", "", who] = fields[..] else { return Err(refuse("has an entry of another sort")) };
         let bits = match rights {

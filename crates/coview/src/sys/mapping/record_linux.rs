@@ -1,11 +1,12 @@
 //! The record in the named file of a file-backed mapping: which file holds the bytes (`docs/format.md`).
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 
 use crate::sys::{Refusal, process};
 
@@ -49,7 +50,11 @@ impl Record {
         let (path_len, head) = head.split_first_chunk::<4>()?;
         let numbers: Vec<u64> = head.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect();
         let path = path.get(..u32::from_le_bytes(*path_len) as usize)?;
-        if magic != MAGIC || u32::from_le_bytes(*revision) != REVISION || path.first() != Some(&b'/') || path.contains(&0) {
+        if magic != MAGIC
+            || u32::from_le_bytes(*revision) != REVISION
+            || path.first() != Some(&b'/')
+            || path.contains(&0)
+        {
             return None;
         }
         let path = PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()));
@@ -83,36 +88,82 @@ impl Record {
         &self.path
     }
 
+    /// The mode of a record that leads to `file`: who may not write the file may not turn the record elsewhere.
+    pub(super) fn mode_for(file: &impl AsFd, mode: u32) -> io::Result<u32> {
+        let file = rustix::fs::fstat(file)?;
+        Ok(mode & !0o022 | mode & writers(&file, rustix::process::getegid().as_raw()))
+    }
+
     /// Opens the file behind the mapping: by its path or, if that leads elsewhere by now, from a process that has it.
     pub(super) fn open(&self, record: BorrowedFd<'_>, writable: bool) -> io::Result<OwnedFd> {
+        let found = self.find()?;
+        self.check_trust(&rustix::fs::fstat(record)?, &rustix::fs::fstat(&found)?)?;
         let flags = if writable { OFlags::RDWR } else { OFlags::RDONLY } | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        rustix::fs::open(format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty())
+            .map_err(|e| self.denied(e))
+    }
+
+    /// The file, found but not opened: opening alone can have an effect if it is a device.
+    fn find(&self) -> io::Result<OwnedFd> {
+        let look = |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         let fits = |fd: &OwnedFd| {
             #[allow(clippy::unnecessary_cast)]
             rustix::fs::fstat(fd).is_ok_and(|s| (s.st_dev as u64, s.st_ino as u64) == (self.dev, self.ino))
         };
-        let by_path = rustix::fs::open(&self.path, flags, Mode::empty());
-        if let Err(denied @ (rustix::io::Errno::ACCESS | rustix::io::Errno::PERM)) = by_path {
-            let shown = self.path.display();
-            let text = format!("the file behind it, {shown}, does not let you open it so: {}", io::Error::from(denied));
-            return Err(Refusal::Denied(text).into());
+        let by_path = look(&self.path);
+        if let Err(denied @ (Errno::ACCESS | Errno::PERM)) = by_path {
+            return Err(self.denied(denied));
         }
-        let elsewhere = || rustix::fs::open(process::find_descriptor(self.dev, self.ino)?, flags, Mode::empty()).ok();
-        let fd = by_path.ok().filter(fits).or_else(|| elsewhere().filter(fits)).ok_or_else(|| {
+        let elsewhere = || look(&process::find_descriptor(self.dev, self.ino)?).ok();
+        by_path.ok().filter(fits).or_else(|| elsewhere().filter(fits)).ok_or_else(|| {
             let shown = self.path.display();
-            io::Error::from(Refusal::Vanished(format!("the file behind it, {shown}, was moved or removed")))
-        })?;
-        // A record must not lead a more powerful user into a file its writer could not have opened.
-        let (writer, file) = (rustix::fs::fstat(record)?.st_uid, rustix::fs::fstat(&fd)?.st_uid);
-        if writer != file && writer != rustix::process::geteuid().as_raw() && writer != 0 {
+            Refusal::Vanished(format!("the file behind it, {shown}, was moved or removed")).into()
+        })
+    }
+
+    fn denied(&self, error: Errno) -> io::Error {
+        match error {
+            Errno::ACCESS | Errno::PERM => {
+                let (shown, why) = (self.path.display(), io::Error::from(error));
+                Refusal::Denied(format!("the file behind it, {shown}, does not let you open it so: {why}")).into()
+            }
+            other => other.into(),
+        }
+    }
+
+    /// A record must not lead a more powerful user into a file that those who wrote it could not have opened.
+    fn check_trust(&self, record: &Stat, file: &Stat) -> io::Result<()> {
+        let shown = self.path.display();
+        if FileType::from_raw_mode(file.st_mode) != FileType::RegularFile {
+            return Err(Refusal::Corrupt(format!("its record leads to {shown}, which is not a regular file")).into());
+        }
+        let (writer, owner) = (record.st_uid, file.st_uid);
+        if writer != owner && writer != rustix::process::geteuid().as_raw() && writer != 0 {
             return Err(Refusal::Denied(format!(
-                "{} made the name, but the file behind it, {}, belongs to {}; open that file yourself if you mean it",
+                "{} made the name, but the file behind it, {shown}, belongs to {}; open that file yourself if you mean it",
                 process::user_name(writer),
-                self.path.display(),
-                process::user_name(file)
+                process::user_name(owner)
             ))
             .into());
         }
-        Ok(fd)
+        if record.st_mode & 0o022 & !writers(file, record.st_gid) != 0 {
+            return Err(Refusal::Denied(format!(
+                "others than {} may have led the name to {shown}, which they may not write themselves; open that file \
+                 yourself if you mean it",
+                process::user_name(writer)
+            ))
+            .into());
+        }
+        Ok(())
+    }
+}
+
+/// Which of the bits 022 of a record in this group go no further than those of the file it leads to.
+fn writers(file: &Stat, group: u32) -> u32 {
+    match file.st_mode {
+        mode if mode & 0o002 != 0 => 0o022,
+        mode if mode & 0o020 != 0 && file.st_gid == group => 0o020,
+        _ => 0,
     }
 }
 

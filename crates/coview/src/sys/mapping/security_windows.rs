@@ -2,15 +2,16 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 
 use windows_sys::Win32::Foundation::LocalFree;
 use windows_sys::Win32::Security::Authorization::{
-    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1,
+    SE_KERNEL_OBJECT,
 };
 use windows_sys::Win32::Security::{
-    GetTokenInformation, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS, TOKEN_QUERY,
-    TokenPrimaryGroup, TokenUser,
+    GetTokenInformation, LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
+    SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TokenPrimaryGroup, TokenUser,
 };
 use windows_sys::Win32::System::Threading::OpenProcessToken;
 
@@ -32,8 +33,8 @@ pub(super) struct Security {
 }
 
 impl Security {
-    /// The descriptor that says `share`. An object that nobody may write grants nobody the right to, so that the
-    /// refusal comes when it is opened.
+    /// The descriptor that says `share`. An object that nobody may write grants nobody the right to, so that
+    /// the refusal comes when it is opened.
     pub(super) fn of(share: &Share, writable: bool) -> io::Result<Security> {
         let text = match share {
             Share::Sddl(text) => text.clone(),
@@ -57,7 +58,8 @@ impl Security {
         };
         if parsed == 0 {
             let why = io::Error::last_os_error();
-            let text = format!("{text:?} is not a security descriptor in text form ({why}); an example is D:P(A;;GA;;;OW)");
+            let text =
+                format!("{text:?} is not a security descriptor in text form ({why}); an example is D:P(A;;GA;;;OW)");
             return Err(Refusal::Invalid(text).into());
         }
         Ok(Security { descriptor })
@@ -75,7 +77,8 @@ impl Security {
 
 impl Drop for Security {
     fn drop(&mut self) {
-        // SAFETY: the conversion allocated it with LocalAlloc for us to free, and nothing borrowed from it is left.
+        // SAFETY: the conversion allocated it with LocalAlloc for us to free, and nothing borrowed from it is
+        // left.
         unsafe { LocalFree(self.descriptor) };
     }
 }
@@ -83,13 +86,13 @@ impl Drop for Security {
 /// The descriptor in text form.
 fn sddl(share: &Share, writable: bool) -> io::Result<String> {
     let all = STANDARD | READ | if writable { WRITE } else { 0 };
-    let bits = |mode: u32| {
-        (if mode & 4 != 0 { READ } else { 0 }) | (if mode & 2 != 0 && writable { WRITE } else { 0 })
-    };
+    let bits = |mode: u32| (if mode & 4 != 0 { READ } else { 0 }) | (if mode & 2 != 0 && writable { WRITE } else { 0 });
     let token = Token::of_this_process()?;
     let user = token.sid(TokenUser)?;
-    let entry = |rights: u32, who: &str| if rights == 0 { String::new() } else { format!("(A;;{rights:#x};;;{who})") };
-    let owner = format!("D:P{}{}", entry(all, &user), entry(all, "SY"));
+    let entry = |rights: u32, who: &str| {
+        if rights == 0 { String::new() } else { format!("(A;;{rights:#x};;;{who})") }
+    };
+    let owner = format!("O:{user}D:P{}{}", entry(all, &user), entry(all, "SY"));
     Ok(match share {
         Share::Owner | Share::Sddl(_) => owner,
         Share::Group => owner + &entry(all, &token.sid(TokenPrimaryGroup)?),
@@ -122,18 +125,19 @@ impl Token {
 
     /// The security identifier in text form of `TokenUser` or `TokenPrimaryGroup`.
     fn sid(&self, class: TOKEN_INFORMATION_CLASS) -> io::Result<String> {
-        // Both classes are a structure that begins with a pointer to the identifier, which follows in the buffer; an
-        // identifier has at most 68 bytes.
+        // Both classes are a structure that begins with a pointer to the identifier, which follows in the
+        // buffer; an identifier has at most 68 bytes.
         let mut buffer = [0_usize; 32];
         let (at, room, mut len) = (buffer.as_mut_ptr().cast::<c_void>(), size_of_val(&buffer) as u32, 0);
-        // SAFETY: `at` is valid for `room` bytes, aligned for pointers, and the length goes to a variable of ours.
+        // SAFETY: `at` is valid for `room` bytes, aligned for pointers, and the length goes to a variable of
+        // ours.
         if unsafe { GetTokenInformation(self.0.as_raw_handle(), class, at, room, &mut len) } == 0 {
             return Err(io::Error::last_os_error());
         }
         let sid: PSID = std::ptr::with_exposed_provenance_mut(buffer[0]);
         let mut text = std::ptr::null_mut();
-        // SAFETY: the call above has put a valid identifier there, in `buffer`, which is alive; the result goes to a
-        // variable of ours.
+        // SAFETY: the call above has put a valid identifier there, in `buffer`, which is alive; the result
+        // goes to a variable of ours.
         if unsafe { ConvertSidToStringSidW(sid, &mut text) } == 0 {
             return Err(io::Error::last_os_error());
         }
@@ -146,17 +150,50 @@ impl Token {
     }
 }
 
+/// The account that owns the object a handle stands for, as `DOMAIN\name`, where this user may see it.
+pub(crate) fn owner(handle: BorrowedHandle<'_>) -> Option<String> {
+    let (mut sid, mut descriptor) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: the handle is open; the descriptor and the owner in it go to variables of ours.
+    let refused = unsafe {
+        GetSecurityInfo(
+            handle.as_raw_handle(),
+            SE_KERNEL_OBJECT,
+            OWNER_SECURITY_INFORMATION,
+            &mut sid,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            &mut descriptor,
+        )
+    };
+    if refused != 0 {
+        return None;
+    }
+    let _freed = Security { descriptor };
+    let (mut name, mut domain) = ([0_u16; 256], [0_u16; 256]); // names end at 256, domains at 255
+    let (mut name_len, mut domain_len, mut kind) = (name.len() as u32, domain.len() as u32, 0);
+    let (to, domain_to) = (name.as_mut_ptr(), domain.as_mut_ptr());
+    // SAFETY: the identifier lies in the descriptor, which is alive; both buffers have the room that is said;
+    // the rest goes to variables of ours.
+    let found =
+        unsafe { LookupAccountSidW(std::ptr::null(), sid, to, &mut name_len, domain_to, &mut domain_len, &mut kind) };
+    let text = |units: &[u16]| units.split(|unit| *unit == 0).next().map(String::from_utf16_lossy);
+    (found != 0).then(|| Some(format!(r"{}\{}", text(&domain)?, text(&name)?)))?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_share_has_a_descriptor() {
-        for share in [Share::Owner, Share::Group, Share::Everyone, Share::Mode(0o640), Share::Mode(0), Share::Mode(0o666)] {
+        for share in
+            [Share::Owner, Share::Group, Share::Everyone, Share::Mode(0o640), Share::Mode(0), Share::Mode(0o666)]
+        {
             for writable in [false, true] {
                 let text = sddl(&share, writable).unwrap();
                 assert!(Security::parse(&text).is_ok(), "{text}");
-                assert!(text.starts_with("D:P(A;;0xf"), "{text}");
+                assert!(text.contains("D:P(A;;0xf"), "{text}");
             }
         }
     }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Memory::{
-    FlushViewOfFile, MEM_COMMIT, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, PAGE_READWRITE, UnmapViewOfFile, VirtualAlloc,
-    VirtualQuery, WIN32_MEMORY_RANGE_ENTRY,
+    FlushViewOfFile, MEM_COMMIT, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, PAGE_READWRITE, UnmapViewOfFile,
+    VirtualAlloc, VirtualQuery, WIN32_MEMORY_RANGE_ENTRY,
 };
 use windows_sys::Win32::System::ProcessStatus::GetMappedFileNameW;
 use windows_sys::core::BOOL;
@@ -54,6 +54,7 @@ impl RawView {
             return Err(io::Error::last_os_error());
         }
         match section.file() {
+            // Where others keep the file to themselves, we have none, and the system writes in its own time.
             Some(file) if durable => file.sync_all(),
             _ => Ok(()),
         }
@@ -76,8 +77,8 @@ impl RawView {
             }
             for offset in range.step_by(page) {
                 let at = self.base.wrapping_add(offset);
-                // SAFETY: the byte lies in this view, which is mapped and has memory there; an atomic access races with
-                // nobody's.
+                // SAFETY: the byte lies in this view, which is mapped and has memory there; an atomic access
+                // races with nobody's.
                 let byte = unsafe { AtomicU8::from_ptr(at) };
                 match write {
                     true => byte.fetch_or(0, Ordering::Relaxed),
@@ -96,8 +97,8 @@ impl RawView {
 
     /// Gives memory to `[offset, offset + len)` of this view and so of its section.
     pub(super) fn commit(&self, offset: usize, len: usize) -> io::Result<()> {
-        // SAFETY: the range lies in this view of a reserved section; committing changes what is committed already in no
-        // way, and the rest was not accessible before.
+        // SAFETY: the range lies in this view of a reserved section; committing changes what is committed
+        // already in no way, and the rest was not accessible before.
         let at = unsafe { VirtualAlloc(self.base.wrapping_add(offset).cast(), len, MEM_COMMIT, PAGE_READWRITE) };
         if at.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -133,7 +134,8 @@ impl RawView {
 impl Drop for RawView {
     fn drop(&mut self) {
         let address = MEMORY_MAPPED_VIEW_ADDRESS { Value: self.base.cast() };
-        // SAFETY: the address came from MapViewOfFile (contract of `new`), and nothing borrowed from the view outlives it.
+        // SAFETY: the address came from MapViewOfFile (contract of `new`), and nothing borrowed from the view
+        // outlives it.
         unsafe { UnmapViewOfFile(address) };
     }
 }
@@ -144,9 +146,11 @@ fn prefetch(start: *mut u8, len: usize) {
     let library = wide("kernel32.dll");
     // SAFETY: the name is NUL-terminated and alive; the library stays loaded as long as the process.
     let library = unsafe { GetModuleHandleW(library.as_ptr()) };
-    // SAFETY: the library is loaded (a null handle would stand for the program itself, which is, too), and the name is
-    // NUL-terminated.
-    let Some(function) = (unsafe { GetProcAddress(library, c"PrefetchVirtualMemory".as_ptr().cast()) }) else { return };
+    // SAFETY: the library is loaded (a null handle would stand for the program itself, which is, too), and
+    // the name is NUL-terminated.
+    let Some(function) = (unsafe { GetProcAddress(library, c"PrefetchVirtualMemory".as_ptr().cast()) }) else {
+        return;
+    };
     // SAFETY: kernel32's function of this name has this signature (its documentation, memoryapi.h).
     let prefetch = unsafe { std::mem::transmute::<unsafe extern "system" fn() -> isize, Prefetch>(function) };
     let range = WIN32_MEMORY_RANGE_ENTRY { VirtualAddress: start.cast(), NumberOfBytes: len };
@@ -157,6 +161,6 @@ fn prefetch(start: *mut u8, len: usize) {
 // SAFETY: a view is an address range of the process; any thread may use and unmap it. What is read and written
 // through it goes through raw pointers and atomics, whose rules `View` keeps.
 unsafe impl Send for RawView {}
-// SAFETY: as above; all methods that take `&self` are system calls on the range, atomic accesses or plain reads of
-// the fields.
+// SAFETY: as above; all methods that take `&self` are system calls on the range, atomic accesses or plain
+// reads of the fields.
 unsafe impl Sync for RawView {}

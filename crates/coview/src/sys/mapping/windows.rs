@@ -20,7 +20,9 @@ use windows_sys::Win32::System::Memory::{
 
 use super::backing_windows::{Backing, SHARE_ALL, open_elsewhere, path_of, reopen};
 use super::security_windows::Security;
-use super::{Access, Protection, RawView, Spec, available_memory, granularity, no_commit, no_memory, page_size, round_up};
+use super::{
+    Access, Protection, RawView, Spec, available_memory, granularity, no_commit, no_memory, page_size, round_up,
+};
 use crate::sys::Refusal;
 use crate::sys::namespace::{Slot, owned, wrong_kind};
 use crate::sys::process::{duplicate, this_process, wine_version};
@@ -42,8 +44,8 @@ unsafe extern "system" {
 #[derive(Debug)]
 pub(crate) struct Section {
     handle: OwnedHandle,
-    /// The file behind it, where this process could open it: makes flushes durable, keeps an exclusive file closed to
-    /// others and a temporary one alive.
+    /// The file behind it, where this process could open it: makes flushes durable, keeps an exclusive file
+    /// closed to others and a temporary one alive.
     file: Option<File>,
     size: u64,
     /// `None` of one that was opened for reading: found out when somebody asks.
@@ -122,8 +124,8 @@ impl Section {
         }
     }
 
-    /// A section that arrived as a handle, which says its size and kind itself. For writing, that is tried: a handle may
-    /// allow what the section's own protection does not.
+    /// A section that arrived as a handle, which says its size and kind itself. For writing, that is tried: a
+    /// handle may allow what the section's own protection does not.
     fn of_handle(handle: OwnedHandle, writable: bool) -> io::Result<Section> {
         let (attributes, size) = query(handle.as_handle())?;
         if writable && !can_write(handle.as_handle())? {
@@ -179,8 +181,8 @@ impl Section {
         self.size
     }
 
-    /// Of a section that was opened for reading, whether it can be written is tried with a handle for writing; if this user
-    /// may not have one, it is read-only for him.
+    /// Of a section that was opened for reading, whether it can be written is tried with a handle for
+    /// writing; if this user may not have one, it is read-only for him.
     pub(crate) fn protection(&self) -> Protection {
         self.protection.unwrap_or_else(|| {
             let rights = SECTION_QUERY | FILE_MAP_READ | FILE_MAP_WRITE;
@@ -232,8 +234,8 @@ impl Section {
         if !self.is_reserved() {
             return Ok(());
         }
-        // Wine 8 forgets a commit that ends where its view ends. So each view is a page longer, and the last page,
-        // behind which there is none, comes by itself.
+        // Wine 8 forgets a commit that ends where its view ends. So each view is a page longer, and the last
+        // page, behind which there is none, comes by itself.
         let last_page = self.size - page_size();
         let split = last_page.clamp(offset, offset + len);
         self.commit_part(offset, split)?;
@@ -300,10 +302,13 @@ impl Section {
         Ok(format!("{};{file};{access};{}", number(self.handle.as_raw_handle()), self.protection().word()))
     }
 
-    /// Takes over inherited handles by the ticket that came with them. The name needs no keeping: the handle does.
+    /// Takes over inherited handles by the ticket that came with them. The name needs no keeping: the handle
+    /// does.
     pub(crate) fn adopt(ticket: &str, _slot: Option<Slot>) -> io::Result<Section> {
         let fields: Vec<&str> = ticket.split(';').collect();
-        let [handle, file, access, protection] = fields[..] else { return Err(bad_ticket(ticket)) };
+        let [handle, file, access, protection] = fields[..] else {
+            return Err(bad_ticket(ticket));
+        };
         let writable = match access {
             "rw" => true,
             "ro" => false,
@@ -325,7 +330,8 @@ impl Section {
 /// A copy of our own of the inherited handle with this number, so that the ticket can be used again.
 fn copy(number: &str) -> Option<OwnedHandle> {
     let number = usize::from_str_radix(number, 16).ok()?;
-    // Handles are multiples of 4 and fit into 31 bits; the negative numbers stand for this process and the like.
+    // Handles are multiples of 4 and fit into 31 bits; the negative numbers stand for this process and the
+    // like.
     if number == 0 || !number.is_multiple_of(4) || number > i32::MAX as usize {
         return None;
     }
@@ -390,8 +396,8 @@ fn make(
     let file = file.map_or(INVALID_HANDLE_VALUE, AsRawHandle::as_raw_handle);
     let name = slot.map_or(std::ptr::null(), Slot::as_ptr);
     let security = security.attributes();
-    // SAFETY: the file is open or "none", the attributes and their descriptor live during the call, the name is null
-    // or NUL-terminated and alive.
+    // SAFETY: the file is open or "none", the attributes and their descriptor live during the call, the name
+    // is null or NUL-terminated and alive.
     let handle = unsafe { CreateFileMappingW(file, &security, page, (size >> 32) as u32, size as u32, name) };
     // SAFETY: only reads a number of this thread, which the call above has set also when it succeeded.
     let last = unsafe { GetLastError() };
@@ -423,8 +429,8 @@ unsafe fn map(section: BorrowedHandle<'_>, rights: u32, offset: u64, len: usize)
     if view.Value.is_null() { Err(io::Error::last_os_error()) } else { Ok(view.Value.cast()) }
 }
 
-/// Whether a view of the section may write: only mapping one tells, since a handle may promise what the section's
-/// protection forbids.
+/// Whether a view of the section may write: only mapping one tells, since a handle may promise what the
+/// section's protection forbids.
 fn can_write(section: BorrowedHandle<'_>) -> io::Result<bool> {
     // SAFETY: (1) the view is handed to a `RawView` at once, which unmaps it.
     match unsafe { map(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 1) } {
@@ -442,14 +448,16 @@ fn can_write(section: BorrowedHandle<'_>) -> io::Result<bool> {
 fn query(section: BorrowedHandle<'_>) -> io::Result<(u32, u64)> {
     let mut info = BasicInformation { base: std::ptr::null_mut(), attributes: 0, size: 0 };
     let (into, len) = ((&raw mut info).cast(), size_of::<BasicInformation>());
-    // SAFETY: `into` is valid for `len` bytes and is what class 0, SectionBasicInformation, is made of. A handle that is
-    // not a section's is refused.
+    // SAFETY: `into` is valid for `len` bytes and is what class 0, SectionBasicInformation, is made of. A
+    // handle that is not a section's is refused.
     let status = unsafe { NtQuerySection(section.as_raw_handle(), 0, into, len, std::ptr::null_mut()) };
     if status < 0 {
         // SAFETY: turns one number into another.
         let code = unsafe { RtlNtStatusToDosError(status) };
         return Err(match code {
-            ERROR_INVALID_HANDLE => Refusal::Invalid("the handle is not that of a section (file mapping object)".into()).into(),
+            ERROR_INVALID_HANDLE => {
+                Refusal::Invalid("the handle is not that of a section (file mapping object)".into()).into()
+            }
             code => io::Error::from_raw_os_error(code.cast_signed()),
         });
     }

@@ -360,7 +360,8 @@ fn open_live(slot: &Slot, kind: Kind, writable: bool) -> io::Result<Option<Bindi
                 if slot.leads_to(&stat)? {
                     return Err(match variant.kind() {
                         Some(other) => Refusal::WrongKind(other).into(),
-                        None => Refusal::Corrupt(format!("its lock names a kind {} that is not known here", variant.0)).into(),
+                        None => Refusal::Corrupt(format!("its lock names a kind {} that is not known here", variant.0))
+                            .into(),
                     });
                 }
             }
@@ -388,12 +389,19 @@ fn not_ours(error: io::Error) -> io::Result<Collected> {
 fn refused(slot: &Slot, error: Errno) -> io::Error {
     match error {
         Errno::LOOP => {
-            Refusal::Squatted(format!("{} is a symbolic link, which coview never makes", slot.path.to_string_lossy())).into()
+            Refusal::Squatted(format!("{} is a symbolic link, which coview never makes", slot.path.to_string_lossy()))
+                .into()
         }
         Errno::ISDIR | Errno::NXIO => slot.not_ours(), // a directory, a socket
         Errno::ACCESS | Errno::PERM => {
             let path = slot.path.to_string_lossy();
-            let who = rustix::fs::stat(slot.path.as_c_str()).map_or_else(|_| "another user".into(), |s| user_name(s.st_uid));
+            let stat = rustix::fs::lstat(slot.path.as_c_str());
+            if let Ok(stat) = &stat
+                && let Err(in_the_way) = slot.check_owner(stat)
+            {
+                return in_the_way;
+            }
+            let who = stat.map_or_else(|_| "another user".into(), |stat| user_name(stat.st_uid));
             Refusal::Denied(format!(
                 "it belongs to {who}, whose access list does not let you open it so (`ls -l {path}`); \
                  ask {who} for a wider --share, or open it for reading only"

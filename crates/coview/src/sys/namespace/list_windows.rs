@@ -1,5 +1,6 @@
 //! What named objects there are, as the session's and the machine's directories show them.
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
@@ -7,16 +8,21 @@ use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
 use windows_sys::Win32::Foundation::{RtlNtStatusToDosError, UNICODE_STRING};
+use windows_sys::Win32::Storage::FileSystem::READ_CONTROL;
+use windows_sys::Win32::System::Memory::OpenFileMappingW;
 use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 
+use super::windows::exists;
 use super::{Entry, Kind, Origin, Slot};
-use crate::sys::mapping::{Protection, Section, Share, Spec};
+use crate::sys::mapping::{Protection, Section, Share, Spec, owner};
 use crate::sys::process::{Holder, section_holders, unicode_string};
 
 /// `DIRECTORY_QUERY`.
 const QUERY: u32 = 1;
+/// How often a directory is looked at at most, where objects come and go all the time.
+const LOOKS: u32 = 16;
 /// Beginnings of names that the system makes for itself.
-const NOISE: [&str; 6] = ["__wine", "__win", "windows_shell_global_counters", "windows_webcache", "CicCache", "{"];
+const NOISE: [&str; 6] = ["__wine", "__WINE", "windows_shell_global_counters", "windows_webcache", "CicCache", "{"];
 
 /// The number of this process's session.
 pub(crate) fn session() -> Option<u32> {
@@ -53,16 +59,19 @@ pub(crate) fn list(everything: bool) -> io::Result<Vec<Entry>> {
                 continue;
             }
             let held = holders.get(&format!(r"{path}\{text}")).cloned().unwrap_or_default();
-            entries.push(entry(&name, &text, kind, global, held));
+            let slot = Slot::found(global, &name);
+            if exists(kind, &slot) {
+                entries.push(entry(&slot, &text, kind, held));
+            }
         }
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
 }
 
-fn entry(name: &[u16], text: &str, kind: Kind, global: bool, holders: Vec<Holder>) -> Entry {
+fn entry(slot: &Slot, text: &str, kind: Kind, holders: Vec<Holder>) -> Entry {
     let mut entry = Entry {
-        name: format!(r"{}\{text}", if global { "Global" } else { "Local" }),
+        name: format!(r"{}\{text}", if slot.is_global() { "Global" } else { "Local" }),
         name_is_cut: false,
         origin: Origin::Named(kind),
         size: None,
@@ -74,20 +83,28 @@ fn entry(name: &[u16], text: &str, kind: Kind, global: bool, holders: Vec<Holder
         mode: None,
         changed: None,
         stale: false,
-        // Our own look at it, above, was over before the table was read.
+        // The table was read before we opened it for the look below.
         holders: if kind == Kind::Mapping { holders } else { Vec::new() },
     };
     if kind == Kind::Mapping {
-        let slot = Slot::found(global, name);
-        let open = |writable| Section::open(&slot, writable).ok().flatten();
+        let open = |writable| Section::open(slot, writable).ok().flatten();
         if let Some(section) = open(true).or_else(|| open(false)) {
             entry.size = Some(section.size());
             entry.protection = Some(section.protection().word());
             entry.reserved = section.is_reserved();
             entry.file = section.file_path();
         }
+        entry.owner = owner_of(slot);
     }
     entry
+}
+
+fn owner_of(slot: &Slot) -> Option<String> {
+    // SAFETY: the name is NUL-terminated and alive.
+    let handle = unsafe { OpenFileMappingW(READ_CONTROL, 0, slot.as_ptr()) };
+    // SAFETY: the call has just returned it, to us alone.
+    let handle = unsafe { super::owned(handle) }.ok()?;
+    owner(handle.as_handle())
 }
 
 fn check(status: i32) -> io::Result<()> {
@@ -116,26 +133,38 @@ fn open_directory(path: &str) -> io::Result<OwnedHandle> {
 }
 
 /// Names and kinds of the objects in a directory of the system.
-fn objects(path: &str) -> io::Result<Vec<(Vec<u16>, Kind)>> {
+///
+/// The system tells the first, the second, the third of them, so when one goes meanwhile, the next is passed over. We look
+/// again until nothing new has come twice; what is gone by now does not matter.
+fn objects(path: &str) -> io::Result<BTreeMap<Vec<u16>, Kind>> {
     let directory = open_directory(path)?;
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
+    let (mut looks, mut quiet) = (0, 0);
+    while quiet < 2 && looks < LOOKS {
+        let before = found.len();
+        look(&directory, &mut found);
+        looks += 1;
+        quiet = if found.len() > before { 0 } else { quiet + 1 };
+    }
+    Ok(found)
+}
+
+fn look(directory: &OwnedHandle, found: &mut BTreeMap<Vec<u16>, Kind>) {
     // Room for a longest name and a type's: two UNICODE_STRINGs of at most 64 KiB.
     let mut buffer = vec![0_usize; (132 << 10) / size_of::<usize>()];
-    let mut context = 0;
+    let (mut context, mut first) = (0, true);
     loop {
         let (into, len) = (buffer.as_mut_ptr().cast::<c_void>(), size_of_val(&buffer[..]) as u32);
-        let (handle, restart) = (directory.as_handle().as_raw_handle(), found.is_empty() && context == 0);
-        // SAFETY: the directory is open, `into` is valid for `len` bytes and aligned for pointers, `context` is a variable of
-        // ours, and the length that was used is not asked for.
-        let status = unsafe {
-            NtQueryDirectoryObject(handle, into, len, true, restart, &mut context, std::ptr::null_mut())
-        };
+        let handle = directory.as_raw_handle();
+        // SAFETY: the directory is open, `into` is valid for `len` bytes and aligned for pointers, `context`
+        // is a variable of ours, and the length that was used is not asked for.
+        let status =
+            unsafe { NtQueryDirectoryObject(handle, into, len, true, first, &mut context, std::ptr::null_mut()) };
         if status != 0 {
-            return Ok(found); // STATUS_NO_MORE_ENTRIES
+            return; // STATUS_NO_MORE_ENTRIES
         }
-        let (Some(name), Some(kind)) = (unicode_string(&buffer[..], 0), unicode_string(&buffer[..], 2)) else {
-            continue;
-        };
+        first = false;
+        let (Some(name), Some(kind)) = (unicode_string(&buffer, 0), unicode_string(&buffer, 2)) else { continue };
         let kind = match String::from_utf16_lossy(&kind).as_str() {
             "Section" => Kind::Mapping,
             "Mutant" => Kind::Mutex,
@@ -143,6 +172,6 @@ fn objects(path: &str) -> io::Result<Vec<(Vec<u16>, Kind)>> {
             "Semaphore" => Kind::Semaphore,
             _ => continue,
         };
-        found.push((name, kind));
+        found.insert(name, kind);
     }
 }

@@ -79,17 +79,21 @@ fn is_there(open: Opener, rights: u32, slot: &Slot) -> bool {
     }
 }
 
-/// The refusal for a name that Windows says belongs to an object of another kind (`ERROR_INVALID_HANDLE`, kept in
-/// `error`).
+/// Whether the name belongs to a live object of this kind.
+pub(super) fn exists(kind: Kind, slot: &Slot) -> bool {
+    match kind {
+        Kind::Mapping => is_there(OpenFileMappingW, SECTION_QUERY, slot),
+        Kind::Mutex => is_there(OpenMutexW, SYNCHRONIZATION_SYNCHRONIZE, slot),
+        Kind::Event => is_there(OpenEventW, SYNCHRONIZATION_SYNCHRONIZE, slot),
+        Kind::Semaphore => is_there(OpenSemaphoreW, SYNCHRONIZATION_SYNCHRONIZE, slot),
+    }
+}
+
+/// The refusal for a name that Windows says belongs to an object of another kind (`ERROR_INVALID_HANDLE`,
+/// kept in `error`).
 pub(crate) fn wrong_kind(slot: &Slot, error: io::Error) -> io::Error {
-    let kinds: [(Kind, Opener, u32); 4] = [
-        (Kind::Mapping, OpenFileMappingW, SECTION_QUERY),
-        (Kind::Mutex, OpenMutexW, SYNCHRONIZATION_SYNCHRONIZE),
-        (Kind::Event, OpenEventW, SYNCHRONIZATION_SYNCHRONIZE),
-        (Kind::Semaphore, OpenSemaphoreW, SYNCHRONIZATION_SYNCHRONIZE),
-    ];
     let others: [(&str, Opener); 2] = [("a waitable timer", OpenWaitableTimerW), ("a job", OpenJobObjectW)];
-    if let Some((kind, ..)) = kinds.into_iter().find(|(_, open, rights)| is_there(*open, *rights, slot)) {
+    if let Some(kind) = Kind::ALL.into_iter().find(|kind| exists(*kind, slot)) {
         return Refusal::WrongKind(kind).into();
     }
     match others.into_iter().find(|(_, open)| is_there(*open, SYNCHRONIZATION_SYNCHRONIZE, slot)) {

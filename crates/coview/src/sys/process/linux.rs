@@ -130,4 +130,3 @@ pub(crate) fn holders(sightings: &[Sighting], fits: impl Fn(&Sighting) -> bool) 
     }
     holders
 }
-

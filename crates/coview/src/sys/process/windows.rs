@@ -23,8 +23,8 @@ use crate::sys::namespace::{owned, wide};
 const EXTENDED_HANDLES: i32 = 64;
 /// `ObjectNameInformation`.
 const OBJECT_NAME: i32 = 1;
-/// Words of a `SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX`: object, process, handle, and 16 bytes of which the first four are
-/// the access, the next two unused, the next two the number of the type.
+/// Words of a `SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX`: object, process, handle, and 16 bytes of which the first
+/// four are the access, the next two unused, the next two the number of the type.
 const ENTRY_WORDS: usize = 3 + 16 / size_of::<usize>();
 /// The table of handles of a machine is a few megabytes.
 const TABLE_MAX: usize = 1 << 28;
@@ -53,7 +53,8 @@ pub(crate) fn duplicate(from: HANDLE, handle: HANDLE, to: HANDLE, rights: Option
     let options = if rights.is_none() { DUPLICATE_SAME_ACCESS } else { 0 };
     let rights = rights.unwrap_or(0);
     let mut copy = std::ptr::null_mut();
-    // SAFETY: numbers that are no handles are refused, nothing is closed, and the result goes to a variable of ours.
+    // SAFETY: numbers that are no handles are refused, nothing is closed, and the result goes to a variable
+    // of ours.
     match unsafe { DuplicateHandle(from, handle, to, &mut copy, rights, 0, options) } {
         0 => Err(io::Error::last_os_error()),
         _ => Ok(copy),
@@ -67,8 +68,9 @@ pub(crate) fn program(pid: u32) -> String {
         let mut path = vec![0_u16; 32 << 10];
         let mut len = path.len() as u32;
         // SAFETY: the process is open, and `path` has room for `len` units.
-        let done =
-            unsafe { QueryFullProcessImageNameW(process.as_raw_handle(), PROCESS_NAME_WIN32, path.as_mut_ptr(), &mut len) };
+        let done = unsafe {
+            QueryFullProcessImageNameW(process.as_raw_handle(), PROCESS_NAME_WIN32, path.as_mut_ptr(), &mut len)
+        };
         if done == 0 { Err(io::Error::last_os_error()) } else { Ok(String::from_utf16_lossy(&path[..len as usize])) }
     };
     path().map_or_else(|_| "?".into(), |path| path.rsplit('\\').next().unwrap_or_default().to_owned())
@@ -78,8 +80,9 @@ pub(crate) fn program(pid: u32) -> String {
 pub(crate) fn unicode_string(buffer: &[usize], word: usize) -> Option<Vec<u16>> {
     let len = usize::from(*buffer.get(word)? as u16);
     let start = buffer.get(word + 1)?.checked_sub(buffer.as_ptr().addr())?;
-    let bytes: Vec<u8> = buffer.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    let text = bytes.get(start..start.checked_add(len)?)?;
+    let (first, end) = (start / size_of::<usize>(), start.checked_add(len)?.div_ceil(size_of::<usize>()));
+    let bytes: Vec<u8> = buffer.get(first..end)?.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let text = bytes.get(start % size_of::<usize>()..)?.get(..len)?;
     Some(text.chunks_exact(2).map(|unit| u16::from_ne_bytes([unit[0], unit[1]])).collect())
 }
 
@@ -128,12 +131,16 @@ pub(crate) fn section_holders(sample: BorrowedHandle<'_>) -> HashMap<String, Vec
     let mut found: HashMap<String, Vec<Holder>> = HashMap::new();
     let Ok(all) = handles() else { return found };
     let ours = |handle: &&Handle| handle.pid == this_pid() && handle.number == sample.as_raw_handle().addr();
-    let Some(kind) = all.iter().find(ours).map(|handle| handle.kind) else { return found };
+    let Some(kind) = all.iter().find(ours).map(|handle| handle.kind) else {
+        return found;
+    };
     let mut processes: HashMap<u32, Option<OwnedHandle>> = HashMap::new();
     for handle in all.iter().filter(|handle| handle.kind == kind) {
         let process = processes.entry(handle.pid).or_insert_with(|| open(handle.pid, PROCESS_DUP_HANDLE).ok());
         let Some(process) = process else { continue };
-        let Some(name) = name_of(process, handle.number) else { continue };
+        let Some(name) = name_of(process, handle.number) else {
+            continue;
+        };
         let holders = found.entry(name).or_default();
         let at = holders.iter().position(|holder| holder.pid == handle.pid).unwrap_or_else(|| {
             let program = program(handle.pid);
@@ -154,8 +161,8 @@ fn name_of(process: &OwnedHandle, number: usize) -> Option<String> {
     let copy = unsafe { owned(copy) }.ok()?;
     let mut buffer = vec![0_usize; 1 << 10];
     let (into, len) = (buffer.as_mut_ptr().cast::<c_void>(), size_of_val(&buffer[..]) as u32);
-    // SAFETY: the handle is open, and `into` is valid for `len` bytes. (That a name is asked of sections only keeps us
-    // from pipes, where the question can hang.)
+    // SAFETY: the handle is open, and `into` is valid for `len` bytes. (That a name is asked of sections only
+    // keeps us from pipes, where the question can hang.)
     let status = unsafe { NtQueryObject(copy.as_raw_handle(), OBJECT_NAME, into, len, std::ptr::null_mut()) };
     let name = if status < 0 { None } else { unicode_string(&buffer, 0) };
     name.filter(|name| !name.is_empty()).map(|name| String::from_utf16_lossy(&name))
