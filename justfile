@@ -8,7 +8,7 @@ check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo xtask tidy
-    @if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "deny: cargo-deny is not installed, skipped"; fi
+    @if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo "deny: cargo-deny is not installed, skipped"; fi
 
 # Every test of the library, the program and the pages, then those of the chores
 test *args:
@@ -38,3 +38,7 @@ bench *args:
 # The reference, with every warning an error
 doc *args:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked {{ args }}
+
+# Known holes in what we depend on; fetches the database, so not part of `check`
+advisories:
+    cargo deny check advisories

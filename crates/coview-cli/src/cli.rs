@@ -41,6 +41,12 @@ pub(crate) enum Command {
     Ls(LsArgs),
     /// Show one object in full, and how each holder has it open
     Info(InfoArgs),
+    /// Run COMMAND while holding a mutex, as flock(1) does with a file
+    Lock(LockArgs),
+    /// Set, reset or wait for an event
+    Event(EventArgs),
+    /// Run COMMAND with one of a number of permits: limits how many run at once
+    Semaphore(SemaphoreArgs),
     /// Give back what dead processes left
     Gc(GcArgs),
     /// Check limits, space and permissions; say what to do
@@ -183,6 +189,84 @@ pub(crate) struct InfoArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to do when the last owner died with the mutex.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnAbandoned {
+    /// Warn and run
+    Run,
+    /// Give it back and fail
+    Fail,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview lock backup -- rsync -a src/ dst/
+  coview lock 'Global\\deploy' --timeout 5s -- ./deploy || echo 'somebody else deploys'")]
+pub(crate) struct LockArgs {
+    /// Name of the mutex; it is made if there is none
+    pub name: String,
+    /// How long to wait for it, such as 5s [default: for ever]
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// What to do if its last owner died with it
+    #[arg(long, value_enum, default_value = "run")]
+    pub on_abandoned: OnAbandoned,
+    /// What to run
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// What to do with an event.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Action {
+    /// Let waiters through
+    Set,
+    /// Hold them again
+    Reset,
+    /// Wait until it is set
+    Wait,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview event ready wait --timeout 1min && ./client    in one terminal
+  coview event ready set                                in another
+An event lives while somebody has it open, so `set` needs a waiter or another holder.")]
+pub(crate) struct EventArgs {
+    /// Name of the event; `wait` makes it if there is none
+    pub name: String,
+    /// What to do
+    #[arg(value_enum)]
+    pub action: Action,
+    /// How long to wait, such as 5s [default: for ever]
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// If `wait` makes it: let everybody through until it is reset
+    #[arg(long)]
+    pub manual: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  ls *.wav | xargs -P 16 -I{} coview semaphore encoders --count 3 -- flac {}
+The permit of a `coview semaphore` that is itself killed is lost until all have let go of the semaphore.")]
+pub(crate) struct SemaphoreArgs {
+    /// Name of the semaphore; it is made if there is none
+    pub name: String,
+    /// How many may run at once
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
+    pub count: u32,
+    /// How long to wait for a permit, such as 5s [default: for ever]
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// What to run
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 #[derive(Args)]

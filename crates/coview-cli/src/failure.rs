@@ -28,6 +28,11 @@ impl Failure {
         Failure { code: 3, message: message.into() }
     }
 
+    /// The time allowed is over: exit code 7.
+    pub(crate) fn timed_out(message: impl Into<String>) -> Failure {
+        Failure { code: 7, message: message.into() }
+    }
+
     /// Adds what was going on.
     pub(crate) fn while_doing(mut self, what: &str) -> Failure {
         self.message = format!("{what}: {}", self.message);

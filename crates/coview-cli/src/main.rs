@@ -32,10 +32,15 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Read(args) => command::read::run(&args)?,
         Command::Ls(args) => command::list::ls(&args)?,
         Command::Info(args) => command::list::info(&args)?,
+        Command::Lock(args) => return command::sync::lock(&args),
+        Command::Event(args) => command::sync::event(&args)?,
+        Command::Semaphore(args) => return command::sync::semaphore(&args),
         Command::Gc(args) => command::gc::run(&args)?,
         Command::Doctor(args) => return command::doctor::run(&args),
         Command::Demo(args) => return demo::run(&args),
-        Command::Part(args) => return Ok(demo::part(&args).map_or_else(|f| f.report_in_line(), |()| ExitCode::SUCCESS)),
+        Command::Part(args) => {
+            return Ok(demo::part(&args).map_or_else(|f| f.report_in_line(), |()| ExitCode::SUCCESS));
+        }
         Command::Completions { shell } => cli::completions(shell)?,
         Command::Man { dir } => cli::man(dir.as_deref())?,
     }

@@ -20,7 +20,9 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         "mb" => (1000, 2),
         "gb" => (1000, 3),
         "tb" => (1000, 4),
-        _ => return Err(format!("{unit:?} is no unit; use B, KiB, MiB, GiB, TiB or KB, MB, GB, TB")),
+        _ => {
+            return Err(format!("{unit:?} is no unit; use B, KiB, MiB, GiB, TiB or KB, MB, GB, TB"));
+        }
     };
     let unit: u64 = u64::pow(base, power);
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));

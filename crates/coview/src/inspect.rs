@@ -7,6 +7,7 @@ use crate::sys;
 
 pub use crate::sys::health::{Check, Verdict};
 pub use crate::sys::namespace::{Entry, Kind, Origin, Reclaimed};
+pub use crate::sys::object::SyncState;
 pub use crate::sys::process::Holder;
 
 /// The named objects this user sees; with `everything` also the shared memory of other programs: POSIX objects, System V

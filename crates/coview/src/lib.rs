@@ -18,6 +18,7 @@ mod explain;
 pub mod inspect;
 mod mapping;
 mod name;
+mod named;
 pub mod os;
 mod shared;
 mod sys;
@@ -26,6 +27,10 @@ mod view;
 pub use error::{Error, ErrorKind, Result};
 pub use mapping::{Access, Disposition, Mapping, MappingOptions, Protection, Share};
 pub use name::{Name, Namespace};
+pub use named::{
+    Event, EventOptions, Fired, Lock, Mutex, MutexGuard, MutexOptions, Semaphore, SemaphoreFull, SemaphoreOptions,
+    Waitable, wait_all, wait_any,
+};
 pub use view::{Advice, Atomic, View, Windows};
 
 /// The README's examples, compiled and run.

@@ -341,7 +341,9 @@ impl Mapping {
         let variable = variable("inherit", key)?;
         let why =
             format!("the parent process handed over nothing under the key {key} (no {variable} in the environment)");
-        let Ok(text) = std::env::var(&variable) else { return Err(Error::new(ErrorKind::NotFound, "inherit", why)) };
+        let Ok(text) = std::env::var(&variable) else {
+            return Err(Error::new(ErrorKind::NotFound, "inherit", why));
+        };
         Mapping::from_ticket(&text, Section::adopt)
     }
 

@@ -307,9 +307,9 @@ fn inspect_shows_protection_backing_and_namespace() {
 
 #[test]
 fn unnamed_memory_is_listed_with_its_holders() {
-    let mapping = MappingOptions::new().size(12_345_678).create_unnamed().unwrap();
+    let size = (3000 + u64::from(std::process::id())) * 4096; // nobody else has one of this size
+    let mapping = MappingOptions::new().size(size).reserve(true).create_unnamed().unwrap();
     let _view = mapping.view(Access::Read).unwrap();
-    let size = mapping.size();
     let all = inspect::objects(true).unwrap();
     let entry = all.iter().find(|entry| entry.origin == Origin::Anonymous && entry.size == Some(size));
     let entry = entry.expect("it is listed");

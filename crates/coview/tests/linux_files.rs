@@ -61,25 +61,24 @@ fn renamed_replaced_or_removed_while_somebody_has_it() {
 fn gone_from_everywhere() {
     let here = Place::new("vanished");
     let (name, path) = (here.name("x"), here.file("bytes.bin", b""));
-    let maker = maker(&name, &path);
+    let (maker, mut guest) = (maker(&name, &path), Agent::start());
     // The name is kept by somebody who has not the file itself.
     let record = File::open(path_of(&name)).unwrap();
     lock(&record, Some(MAPPING_ON_FILE));
     maker.kill();
-    Mapping::open(&name, Access::Read).unwrap();
+    guest.open(&name, Access::Read).unwrap();
+    guest.close();
     std::fs::write(here.path("new.bin"), [0; 8192]).unwrap();
     std::fs::rename(here.path("new.bin"), &path).unwrap();
     for remove in [false, true] {
         if remove {
             std::fs::remove_file(&path).unwrap();
         }
-        for attempt in [Mapping::open(&name, Access::Read), Mapping::open(&name, Access::ReadWrite)] {
-            let error = attempt.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Vanished, "{error:?}");
-            assert!(error.to_string().contains("bytes.bin"), "{error}");
+        let attempts = [guest.open(&name, Access::Read), guest.open(&name, Access::ReadWrite), guest.join(&name, 1)];
+        for attempt in attempts {
+            let message = refused(attempt, ErrorKind::Vanished);
+            assert!(message.contains("bytes.bin"), "{message}");
         }
-        let options = MappingOptions::new().size(4096);
-        assert_eq!(options.open_or_create(&name).unwrap_err().kind(), ErrorKind::Vanished);
     }
     // A refused opener has no hold: the name goes with the one who kept it.
     drop(record);

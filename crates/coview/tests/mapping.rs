@@ -300,7 +300,8 @@ fn a_file_that_is_exclusively_open() {
     guest.open(&here.name("mine"), Access::ReadWrite).unwrap();
     guest.close();
     drop(mine);
-    guest.create_on(&here.name("theirs"), 4096, &path).unwrap();
+    // A child that another test is just starting holds the lock on the file until it has exec'd.
+    common::until("the file is free again", || guest.create_on(&here.name("theirs"), 4096, &path).is_ok());
     assert_eq!(kind(MappingOptions::new().file_exclusive(&path).create_unnamed()), ErrorKind::AccessDenied);
 }
 

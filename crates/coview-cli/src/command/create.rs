@@ -3,14 +3,13 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::process::ExitCode;
+use std::sync::mpsc::Receiver;
 
 use coview::{Access, Mapping, Namespace, Share, View};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use shared_child::SharedChild;
 
+use super::child::{self, Event};
 use crate::cli::CreateArgs;
 use crate::failure::Failure;
 use crate::output;
@@ -20,18 +19,10 @@ const PIECE: usize = 1 << 20;
 /// From here on copying shows its progress on a terminal.
 const LONG: u64 = 256 << 20;
 
-enum Event {
-    Signal,
-    Ended(io::Result<std::process::ExitStatus>),
-}
-
 pub(crate) fn run(args: &CreateArgs) -> Result<ExitCode, Failure> {
     let source = args.from.as_deref().map(open_source).transpose()?;
     // Until here nothing exists and Ctrl-C just ends us; from here on it must not leave anything behind.
-    let (events, inbox) = mpsc::channel();
-    let on_signal = events.clone();
-    ctrlc::set_handler(move || drop(on_signal.send(Event::Signal)))
-        .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))?;
+    let (events, inbox) = child::watch()?;
     let mapping = make(args, source, &inbox)?;
     announce(args, &mapping)?;
     if args.command.is_empty() {
@@ -41,52 +32,7 @@ pub(crate) fn run(args: &CreateArgs) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut command = Command::new(&args.command[0]);
-    command.args(&args.command[1..]).env("COVIEW_NAME", name_of(&mapping));
-    let started = SharedChild::spawn(&mut command);
-    let child = started.map_err(|error| Failure::new(format!("cannot run {:?}: {error}", args.command[0])))?;
-    hold_for(&Arc::new(child), args, events, &inbox)
-}
-
-/// Waits for the child; ends it when the time is up or a signal asks for that.
-fn hold_for(
-    child: &Arc<SharedChild>,
-    args: &CreateArgs,
-    events: mpsc::Sender<Event>,
-    inbox: &Receiver<Event>,
-) -> Result<ExitCode, Failure> {
-    let waiter = Arc::clone(child);
-    std::thread::spawn(move || drop(events.send(Event::Ended(waiter.wait()))));
-    let first = match args.time {
-        Some(time) => inbox.recv_timeout(time),
-        None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-    };
-    let status = match first {
-        Ok(Event::Ended(status)) => status?,
-        _ => {
-            // Ctrl-C reached the child as well; it gets a moment to end by itself.
-            match inbox.recv_timeout(std::time::Duration::from_secs(2)) {
-                Ok(Event::Ended(status)) => status?,
-                _ => {
-                    child.kill()?;
-                    child.wait()?
-                }
-            }
-        }
-    };
-    Ok(ExitCode::from(code_of(status)))
-}
-
-fn code_of(status: std::process::ExitStatus) -> u8 {
-    match status.code() {
-        Some(code) => u8::try_from(code & 0xff).unwrap_or(1),
-        // As shells report an end by a signal, where there are signals.
-        None => status
-            .to_string()
-            .split(|c: char| !c.is_ascii_digit())
-            .find_map(|n| n.parse::<u8>().ok())
-            .map_or(1, |n| n | 128),
-    }
+    child::run(&args.command, &name_of(&mapping), args.time, events, &inbox)
 }
 
 fn name_of(mapping: &Mapping) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use coview::inspect::{self, Entry, Origin};
+use coview::inspect::{self, Entry, Origin, SyncState};
 use coview::{Access, Mapping, Name};
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(crate) fn ls(args: &LsArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
-    let heading = ["NAME", "KIND", "SIZE", "RESIDENT", "PROTECTION", "OWNER", "HOLDERS"];
+    let heading = ["NAME", "KIND", "SIZE", "RESIDENT", "PROTECTION, STATE", "OWNER", "HOLDERS"];
     Ok(output::table(&mut anstream::stdout(), &heading, &rows)?)
 }
 
@@ -41,8 +41,41 @@ fn name(entry: &Entry) -> String {
 }
 
 fn protection(entry: &Entry) -> String {
+    if let Some(sync) = &entry.sync {
+        return state(sync);
+    }
     let word = entry.protection.unwrap_or("-");
     if entry.reserved { format!("{word} reserved") } else { word.to_owned() }
+}
+
+/// The state of a mutex, an event or a semaphore in a few words.
+fn state(sync: &SyncState) -> String {
+    let mut words = Vec::new();
+    if let Some((thread, process)) = sync.owner {
+        words.push(format!("owned by thread {thread} of process {process}"));
+    }
+    if sync.abandoned {
+        words.push("abandoned: its last owner died with it".to_owned());
+    }
+    if let Some(waiters) = sync.waiters {
+        words.push(if sync.owner.is_none() && !sync.abandoned {
+            "free".to_owned()
+        } else {
+            format!("{waiters} waiting")
+        });
+    }
+    match (sync.count, sync.maximum, sync.manual) {
+        (Some(count), Some(maximum), _) => words.push(format!("{count} of {maximum} permits")),
+        (Some(count), None, Some(manual)) => {
+            words.push(format!(
+                "{}, {} reset",
+                if count == 0 { "not set" } else { "set" },
+                if manual { "manual" } else { "automatic" }
+            ));
+        }
+        _ => {}
+    }
+    words.join(", ")
 }
 
 fn row(entry: &Entry) -> Vec<String> {
@@ -76,13 +109,27 @@ fn describe(entry: &Entry) -> Value {
         "owner": entry.owner,
         "mode": entry.mode.map(|mode| format!("{mode:04o}")),
         "changed": changed,
+        "state": entry.sync.as_ref().map(describe_state),
         "stale": entry.stale,
         "holders": holders,
     })
 }
 
+fn describe_state(sync: &SyncState) -> Value {
+    json!({
+        "owner": sync.owner.map(|(thread, process)| json!({ "pid": process, "thread": thread })),
+        "abandoned": sync.abandoned,
+        "waiters": sync.waiters,
+        "count": sync.count,
+        "maximum": sync.maximum,
+        "manual": sync.manual,
+    })
+}
+
 pub(crate) fn info(args: &InfoArgs) -> Result<(), Failure> {
-    let Some(entry) = inspect::find(&args.name)? else { return info_of_foreign(args) };
+    let Some(entry) = inspect::find(&args.name)? else {
+        return info_of_foreign(args);
+    };
     if args.json {
         return output::json(&describe(&entry));
     }
@@ -94,7 +141,10 @@ pub(crate) fn info(args: &InfoArgs) -> Result<(), Failure> {
     if entry.resident.is_some() {
         line("resident", size(entry.resident));
     }
-    line("protection", protection(&entry));
+    match &entry.sync {
+        Some(sync) => line("state", state(sync)),
+        None => line("protection", protection(&entry)),
+    }
     if let Some(file) = &entry.file {
         line("file", file.clone());
     }

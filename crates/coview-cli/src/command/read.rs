@@ -112,7 +112,11 @@ fn out_of_range(args: &ReadArgs, layout: Option<&Layout>, len: u64, mapping: &Ma
             size.saturating_sub(offset),
             size_of::<std::ffi::c_long>()
         ),
-        _ if offset >= size => format!("cannot read {name}: offset {offset} does not lie inside its {size} bytes"),
-        _ => format!("cannot read {name}: {len} bytes from offset {offset} do not lie inside its {size} bytes"),
+        _ if offset >= size => {
+            format!("cannot read {name}: offset {offset} does not lie inside its {size} bytes")
+        }
+        _ => {
+            format!("cannot read {name}: {len} bytes from offset {offset} do not lie inside its {size} bytes")
+        }
     })
 }

@@ -6,41 +6,41 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_coview"))
 }
 
 /// A name no other test has.
-pub fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("cli-{text}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-pub fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     command().args(args).stdin(Stdio::null()).output().unwrap()
 }
 
-pub fn run_with_input(args: &[&str], input: &[u8]) -> Output {
+pub(crate) fn run_with_input(args: &[&str], input: &[u8]) -> Output {
     let mut child =
         command().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     child.wait_with_output().unwrap()
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     // Windows programs end lines with \r\n when they please.
     String::from_utf8_lossy(bytes).replace("\r\n", "\n")
 }
 
 /// Runs, expects success, gives standard output.
-pub fn good(args: &[&str]) -> Vec<u8> {
+pub(crate) fn good(args: &[&str]) -> Vec<u8> {
     let output = run(args);
     assert!(output.status.success(), "{args:?}: {:?} {}", output.status, text(&output.stderr));
     output.stdout
 }
 
 /// Runs, expects this exit code and words in the message.
-pub fn refused(args: &[&str], code: i32, words: &[&str]) {
+pub(crate) fn refused(args: &[&str], code: i32, words: &[&str]) {
     let output = run(args);
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
@@ -51,14 +51,14 @@ pub fn refused(args: &[&str], code: i32, words: &[&str]) {
 }
 
 /// A `coview create` that holds its object.
-pub struct Held {
-    pub child: Child,
+pub(crate) struct Held {
+    pub(crate) child: Child,
     out: BufReader<ChildStdout>,
-    pub ready: String,
+    pub(crate) ready: String,
 }
 
 impl Held {
-    pub fn create(args: &[&str]) -> Held {
+    pub(crate) fn create(args: &[&str]) -> Held {
         let mut child = command().arg("create").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
@@ -68,7 +68,7 @@ impl Held {
     }
 
     /// As a crash would.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

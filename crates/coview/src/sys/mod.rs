@@ -10,9 +10,13 @@ use std::fmt;
 use std::io;
 
 pub(crate) mod health;
+#[cfg(target_os = "linux")]
+pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod namespace;
+pub(crate) mod object;
 pub(crate) mod process;
+pub(crate) mod wait;
 
 /// A refusal that has no error code of its own in the operating system.
 #[derive(Debug, Clone, PartialEq, Eq)]

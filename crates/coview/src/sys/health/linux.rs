@@ -214,7 +214,9 @@ fn leftovers() -> Check {
 
 fn open_to_all() -> Check {
     let subject = "too open";
-    let Ok(entries) = namespace::list(false) else { return Check::good(subject, "cannot look") };
+    let Ok(entries) = namespace::list(false) else {
+        return Check::good(subject, "cannot look");
+    };
     let open: Vec<String> =
         entries.into_iter().filter(|e| e.mode.is_some_and(|mode| mode & 0o002 != 0)).map(|entry| entry.name).collect();
     match open.is_empty() {

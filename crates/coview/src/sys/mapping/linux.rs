@@ -56,7 +56,9 @@ fn read_flavour(variant: Variant) -> io::Result<(Protection, Backing)> {
         0 => Protection::ReadWrite,
         1 => Protection::ReadOnly,
         2 => Protection::WriteCopy,
-        _ => return Err(Refusal::Corrupt("its lock names a protection that is not known here".into()).into()),
+        _ => {
+            return Err(Refusal::Corrupt("its lock names a protection that is not known here".into()).into());
+        }
     };
     let backing = [Backing::Pages, Backing::Reserved, Backing::Exact, Backing::File][usize::from(flavour >> 2)];
     Ok((protection, backing))
@@ -184,7 +186,9 @@ impl Section {
         let (protection, backing) = (spec.protection, Backing::File);
         let made =
             |binding, data: OwnedFd| Section { data: Data::Fd(data), binding, size, protection, backing, writable };
-        let Some(slot) = slot else { return Ok((made(None, data.into()), true)) };
+        let Some(slot) = slot else {
+            return Ok((made(None, data.into()), true));
+        };
         let record = Record::of(&data, &file.path, size)?;
         let mode = Record::mode_for(&data, mode)?;
         let variant = Variant::new(Kind::Mapping, flavour(protection, backing));
@@ -429,7 +433,9 @@ impl Section {
     /// Takes over descriptors, received or inherited, by the ticket that came with them.
     pub(crate) fn adopt_fds(ticket: &str, fds: Vec<OwnedFd>, slot: Option<Slot>) -> io::Result<Section> {
         let fields: Vec<&str> = ticket.split(';').collect();
-        let [_, flavour, size, access] = fields[..] else { return Err(bad_ticket(ticket)) };
+        let [_, flavour, size, access] = fields[..] else {
+            return Err(bad_ticket(ticket));
+        };
         let (Ok(flavour), Ok(size)) = (flavour.parse::<u8>(), size.parse::<u64>()) else {
             return Err(bad_ticket(ticket));
         };

@@ -17,6 +17,8 @@ mod memory_linux;
 #[cfg(target_os = "linux")]
 mod mode_linux;
 #[cfg(target_os = "linux")]
+pub(crate) use mode_linux::mode_of;
+#[cfg(target_os = "linux")]
 mod record_linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
@@ -36,7 +38,7 @@ mod windows;
 #[cfg(windows)]
 pub(crate) use memory_windows::*;
 #[cfg(windows)]
-pub(crate) use security_windows::owner;
+pub(crate) use security_windows::{Security, owner};
 #[cfg(windows)]
 pub(crate) use view_windows::*;
 #[cfg(windows)]

@@ -6,7 +6,7 @@ use super::Share;
 use crate::sys::Refusal;
 
 /// The mode bits that `share` stands for.
-pub(super) fn mode_of(share: &Share) -> io::Result<u32> {
+pub(crate) fn mode_of(share: &Share) -> io::Result<u32> {
     match share {
         Share::Owner => Ok(0o600),
         Share::Group => Ok(0o660),
@@ -38,7 +38,9 @@ fn mode_of_sddl(text: &str) -> io::Result<u32> {
             .and_then(|e| e.strip_suffix(')'))
             .ok_or_else(|| refuse("has no list of entries"))?;
         let fields: Vec<&str> = entry.split(';').collect();
-        let ["A", _, rights, "", "", who] = fields[..] else { return Err(refuse("has an entry of another sort")) };
+        let ["A", _, rights, "", "", who] = fields[..] else {
+            return Err(refuse("has an entry of another sort"));
+        };
         let bits = match rights {
             "GA" | "GRGW" | "GWGR" => 0o6,
             "GR" => 0o4,

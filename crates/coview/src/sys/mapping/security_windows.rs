@@ -28,7 +28,7 @@ const READ: u32 = 0x2_0005;
 const WRITE: u32 = 0x2_0003;
 
 /// A security descriptor of the process's own.
-pub(super) struct Security {
+pub(crate) struct Security {
     descriptor: PSECURITY_DESCRIPTOR,
 }
 
@@ -39,6 +39,18 @@ impl Security {
         let text = match share {
             Share::Sddl(text) => text.clone(),
             share => sddl(share, writable)?,
+        };
+        Security::parse(&text)
+    }
+
+    /// The descriptor of a mutex, an event or a semaphore: who may "read" may wait, who may "write" may do all.
+    pub(crate) fn of_object(share: &Share) -> io::Result<Security> {
+        const GENERIC_ALL: u32 = 0x1000_0000;
+        /// `SYNCHRONIZE | READ_CONTROL`.
+        const WAIT: u32 = 0x12_0000;
+        let text = match share {
+            Share::Sddl(text) => text.clone(),
+            share => sddl_of(share, GENERIC_ALL, WAIT, GENERIC_ALL)?,
         };
         Security::parse(&text)
     }
@@ -66,7 +78,7 @@ impl Security {
     }
 
     /// What `CreateFileMapping` takes; valid while `self` lives.
-    pub(super) fn attributes(&self) -> SECURITY_ATTRIBUTES {
+    pub(crate) fn attributes(&self) -> SECURITY_ATTRIBUTES {
         SECURITY_ATTRIBUTES {
             nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
             lpSecurityDescriptor: self.descriptor,
@@ -83,10 +95,15 @@ impl Drop for Security {
     }
 }
 
-/// The descriptor in text form.
+/// The descriptor of a section in text form.
 fn sddl(share: &Share, writable: bool) -> io::Result<String> {
-    let all = STANDARD | READ | if writable { WRITE } else { 0 };
-    let bits = |mode: u32| (if mode & 4 != 0 { READ } else { 0 }) | (if mode & 2 != 0 && writable { WRITE } else { 0 });
+    let write = if writable { WRITE } else { 0 };
+    sddl_of(share, STANDARD | READ | write, READ, write)
+}
+
+/// The descriptor in text form: the rights of who may do all, who may read, who may write.
+fn sddl_of(share: &Share, all: u32, read: u32, write: u32) -> io::Result<String> {
+    let bits = |mode: u32| (if mode & 4 != 0 { read } else { 0 }) | (if mode & 2 != 0 { write } else { 0 });
     let token = Token::of_this_process()?;
     let user = token.sid(TokenUser)?;
     let entry = |rights: u32, who: &str| {

@@ -295,7 +295,9 @@ pub(super) fn probe(slot: &Slot, ask: bool) -> io::Result<Probe> {
         Err(Errno::NOENT) => return Ok(Probe::Absent),
         Err(error) => return Err(error.into()),
     };
-    let State::Dead = state(fd.as_fd())? else { return Ok(Probe::Alive) };
+    let State::Dead = state(fd.as_fd())? else {
+        return Ok(Probe::Alive);
+    };
     let stat = rustix::fs::fstat(&fd)?;
     slot.check_owner(&stat)?;
     let bytes = stat.st_blocks as u64 * 512;
@@ -480,7 +482,9 @@ fn publish(fd: BorrowedFd<'_>, slot: &Slot) -> rustix::io::Result<()> {
 ///
 /// It is not recycled in place: the file's owner could read and truncate whatever we put there.
 fn refuse_foreign_remains(slot: &Slot) -> io::Result<()> {
-    let Ok(stat) = rustix::fs::lstat(slot.path.as_c_str()) else { return Ok(()) };
+    let Ok(stat) = rustix::fs::lstat(slot.path.as_c_str()) else {
+        return Ok(());
+    };
     let us = rustix::process::geteuid();
     if us.is_root() || stat.st_uid == us.as_raw() {
         return Ok(());

@@ -9,8 +9,8 @@ use rustix::fs::{Mode, OFlags};
 
 use super::linux::{GLOBAL_PREFIX, State, files, for_each_file, local_prefix, state};
 use super::{Entry, Kind, Origin, Variant};
-use crate::sys::mapping;
 use crate::sys::process::{Seen, Sighting, holders, sightings, user_name};
+use crate::sys::{mapping, object};
 
 /// All named objects this user sees; with `everything` also the shared memory of others.
 pub(crate) fn list(everything: bool) -> io::Result<Vec<Entry>> {
@@ -47,6 +47,7 @@ fn of_stat(name: String, origin: Origin, stat: &rustix::fs::Stat) -> Entry {
         owner: Some(user_name(stat.st_uid)),
         mode: Some(stat.st_mode & 0o777),
         changed,
+        sync: None,
         stale: false,
         holders: Vec::new(),
     }
@@ -64,7 +65,9 @@ fn named(file: &str, name: String, name_is_cut: bool, seen: &[Sighting]) -> Opti
     entry.name_is_cut = name_is_cut;
     entry.holders = holders_of_inode(seen, stat.st_ino);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let Ok(fd) = rustix::fs::open(&path, flags, Mode::empty()) else { return Some(entry) };
+    let Ok(fd) = rustix::fs::open(&path, flags, Mode::empty()) else {
+        return Some(entry);
+    };
     match state(fd.as_fd()).ok()? {
         State::Dead => entry.stale = true,
         State::Moving => {}
@@ -75,10 +78,14 @@ fn named(file: &str, name: String, name_is_cut: bool, seen: &[Sighting]) -> Opti
 
 fn describe(entry: &mut Entry, variant: Variant, fd: std::os::fd::BorrowedFd<'_>) {
     entry.origin = variant.kind().map_or(entry.origin, Origin::Named);
-    if variant.kind() != Some(Kind::Mapping) {
+    let Some(kind) = variant.kind() else { return };
+    if kind != Kind::Mapping {
+        entry.sync = object::peek(kind, fd).ok();
         return;
     }
-    let Ok(shape) = mapping::shape(variant, fd) else { return };
+    let Ok(shape) = mapping::shape(variant, fd) else {
+        return;
+    };
     entry.protection = Some(shape.protection.word());
     entry.reserved = shape.reserved;
     entry.size = Some(shape.size);
@@ -95,7 +102,9 @@ fn posix(seen: &[Sighting], entries: &mut Vec<Entry>) -> io::Result<()> {
             return;
         }
         let path = format!("/dev/shm/{file}");
-        let Ok(stat) = rustix::fs::lstat(&path) else { return };
+        let Ok(stat) = rustix::fs::lstat(&path) else {
+            return;
+        };
         if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
             return;
         }
@@ -107,10 +116,14 @@ fn posix(seen: &[Sighting], entries: &mut Vec<Entry>) -> io::Result<()> {
 
 /// /proc/sysvipc/shm: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap.
 fn system_v(seen: &[Sighting], entries: &mut Vec<Entry>) {
-    let Ok(table) = std::fs::read_to_string("/proc/sysvipc/shm") else { return };
+    let Ok(table) = std::fs::read_to_string("/proc/sysvipc/shm") else {
+        return;
+    };
     for line in table.lines().skip(1) {
         let fields: Vec<i64> = line.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
-        let [key, id, mode, size, _, _, _, uid, _, _, _, _, _, ctime, rss, ..] = fields[..] else { continue };
+        let [key, id, mode, size, _, _, _, uid, _, _, _, _, _, ctime, rss, ..] = fields[..] else {
+            continue;
+        };
         let name = match key {
             0 => format!("sysv:id={id}"),
             key => format!("sysv:{:#x}", key as u32),
@@ -129,6 +142,7 @@ fn system_v(seen: &[Sighting], entries: &mut Vec<Entry>) {
             owner: Some(user_name(uid as u32)),
             mode,
             changed: u64::try_from(ctime).ok().map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs(s)),
+            sync: None,
             stale: false,
             // The kernel shows a segment's id as the inode of its views.
             holders: holders(seen, |s| s.path.starts_with("/SYSV") && s.ino == id as u64),
@@ -160,6 +174,7 @@ fn anonymous(seen: &[Sighting], entries: &mut Vec<Entry>) {
             owner: None,
             mode: None,
             changed: None,
+            sync: None,
             stale: false,
             holders: holders(&group, |_| true),
         });

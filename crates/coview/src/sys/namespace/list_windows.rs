@@ -82,6 +82,7 @@ fn entry(slot: &Slot, text: &str, kind: Kind, holders: Vec<Holder>) -> Entry {
         owner: None,
         mode: None,
         changed: None,
+        sync: None,
         stale: false,
         // The table was read before we opened it for the look below.
         holders: if kind == Kind::Mapping { holders } else { Vec::new() },

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use crate::sys::object::SyncState;
 use crate::sys::process::Holder;
 
 #[cfg(target_os = "linux")]
@@ -78,7 +79,7 @@ pub enum Origin {
     Anonymous,
 }
 
-/// One object as [`list`] sees it. Sizes in bytes.
+/// One object as [`inspect::objects`](crate::inspect::objects) sees it. Sizes in bytes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Entry {
@@ -104,13 +105,15 @@ pub struct Entry {
     pub mode: Option<u32>,
     /// When it was made or last renamed.
     pub changed: Option<SystemTime>,
+    /// State of a mutex, an event or a semaphore, where it can be seen.
+    pub sync: Option<SyncState>,
     /// Nobody holds it: its bytes wait for the next sweep. Its name is free.
     pub stale: bool,
     /// Processes that have it open, as far as this user may see them.
     pub holders: Vec<Holder>,
 }
 
-/// What [`sweep`] gave back or, in a dry run, would give back.
+/// What [`inspect::sweep`](crate::inspect::sweep) gave back or, in a dry run, would give back.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Reclaimed {

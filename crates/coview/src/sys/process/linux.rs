@@ -26,12 +26,20 @@ pub(crate) fn user_name(uid: u32) -> String {
 
 /// Numbers of all processes that /proc shows.
 pub(crate) fn pids() -> Vec<u32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 pub(crate) fn program(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).map_or_else(|_| "?".into(), |name| name.trim_end().to_owned())
+}
+
+/// The process a thread belongs to.
+pub(crate) fn process_of_thread(thread: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
 /// A path under /proc that opens the file with this identity, if some process has it open.
@@ -47,13 +55,16 @@ pub(crate) struct Sighting {
     pub(crate) pid: u32,
     /// What the kernel calls the file: `/dev/shm/x`, `/memfd:x (deleted)`, `/SYSV00000000 (deleted)`.
     pub(crate) path: String,
+    /// Every tmpfs counts its inodes from 1: only together do the two tell files apart.
+    pub(crate) dev: u64,
     pub(crate) ino: u64,
     pub(crate) what: Seen,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Seen {
-    Handle { writable: bool },
+    /// `locked`: it carries a read lock, as a hold on a name does and somebody's look at it does not.
+    Handle { writable: bool, locked: bool },
     View { len: u64 },
 }
 
@@ -72,30 +83,37 @@ pub(crate) fn sightings() -> Vec<Sighting> {
 }
 
 fn see_handles(pid: u32, all: &mut Vec<Sighting>) {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return };
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return;
+    };
     for entry in entries.flatten() {
-        let Ok(target) = fs::read_link(entry.path()) else { continue };
+        let Ok(target) = fs::read_link(entry.path()) else {
+            continue;
+        };
         let path = target.to_string_lossy().into_owned();
         if !is_shared_memory(&path) {
             continue;
         }
-        let Ok(meta) = fs::metadata(entry.path()) else { continue };
+        let Ok(meta) = fs::metadata(entry.path()) else {
+            continue;
+        };
         let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy()));
-        let flags = info.ok().and_then(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
-            i32::from_str_radix(line.trim(), 8).ok()
-        });
+        let info = info.unwrap_or_default();
+        let flags = info.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
         let writable = flags.is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY);
-        all.push(Sighting { pid, path, ino: meta.ino(), what: Seen::Handle { writable } });
+        let locked = info.lines().any(|line| line.starts_with("lock:") && line.contains("READ"));
+        all.push(Sighting { pid, path, dev: meta.dev(), ino: meta.ino(), what: Seen::Handle { writable, locked } });
     }
 }
 
 /// Lines of /proc/PID/maps: `start-end perms offset dev inode path`.
 fn see_views(pid: u32, all: &mut Vec<Sighting>) {
-    let Ok(maps) = fs::read(format!("/proc/{pid}/maps")) else { return };
+    let Ok(maps) = fs::read(format!("/proc/{pid}/maps")) else {
+        return;
+    };
     for line in String::from_utf8_lossy(&maps).lines() {
         let mut fields = line.splitn(6, ' ');
-        let (Some(range), Some(_), Some(_), Some(_), Some(ino)) =
+        let (Some(range), Some(_), Some(_), Some(dev), Some(ino)) =
             (fields.next(), fields.next(), fields.next(), fields.next(), fields.next())
         else {
             continue;
@@ -104,10 +122,19 @@ fn see_views(pid: u32, all: &mut Vec<Sighting>) {
         if !is_shared_memory(path) {
             continue;
         }
-        let Some((start, end)) = range.split_once('-') else { continue };
-        let (Ok(start), Ok(end)) = (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)) else { continue };
+        let Some((start, end)) = range.split_once('-') else {
+            continue;
+        };
+        let (Ok(start), Ok(end)) = (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)) else {
+            continue;
+        };
         let what = Seen::View { len: end.saturating_sub(start) };
-        all.push(Sighting { pid, path: path.to_owned(), ino: ino.parse().unwrap_or(0), what });
+        let dev = dev.split_once(':').and_then(|(major, minor)| {
+            let number = |text| u32::from_str_radix(text, 16).ok();
+            Some(libc::makedev(number(major)?, number(minor)?))
+        });
+        let (dev, ino) = (dev.unwrap_or(0), ino.parse().unwrap_or(0));
+        all.push(Sighting { pid, path: path.to_owned(), dev, ino, what });
     }
 }
 
@@ -121,7 +148,7 @@ pub(crate) fn holders(sightings: &[Sighting], fits: impl Fn(&Sighting) -> bool) 
             holders.len() - 1
         });
         match seen.what {
-            Seen::Handle { writable } => {
+            Seen::Handle { writable, .. } => {
                 holders[at].handles += 1;
                 holders[at].writable |= writable;
             }

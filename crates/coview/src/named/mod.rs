@@ -1,0 +1,96 @@
+//! Named mutexes, events and semaphores, beside the mappings in their one name space, and waiting for several.
+
+mod event;
+mod mutex;
+mod semaphore;
+mod wait;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use event::{Event, EventOptions};
+pub use mutex::{Lock, Mutex, MutexGuard, MutexOptions};
+pub use semaphore::{Semaphore, SemaphoreFull, SemaphoreOptions};
+pub use wait::{Fired, Waitable, wait_all, wait_any};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::explain::{absent, exists, explain};
+use crate::mapping::{Disposition, Share};
+use crate::name::Name;
+use crate::sys::namespace::Kind;
+use crate::sys::object::{Make, Object, Waited};
+
+/// A handle and the name it goes by in messages.
+struct Handle {
+    object: Object,
+    name: Option<Name>,
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => name.fmt(f),
+            None => f.write_str("an unnamed object"),
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// What all options have in common.
+#[derive(Debug, Clone, Default)]
+struct Common {
+    share: Share,
+    inheritable: bool,
+}
+
+impl Handle {
+    fn make(operation: &'static str, name: Option<&str>, make: Make, common: &Common) -> Result<(Handle, Disposition)> {
+        let name = name.map(Name::parse).transpose()?;
+        let slot = name.as_ref().map(|name| name.slot(operation)).transpose()?;
+        let made = Object::create(slot.as_ref(), make, &common.share, common.inheritable);
+        match made {
+            Ok((object, new)) => {
+                let disposition = if new { Disposition::Created } else { Disposition::Opened };
+                Ok((Handle { object, name }, disposition))
+            }
+            Err(error) => Err(match &name {
+                Some(name) => explain(operation, name, error),
+                None => explain(operation, "an unnamed object", error),
+            }),
+        }
+    }
+
+    fn create(name: &str, make: Make, common: &Common) -> Result<Handle> {
+        match Handle::make("create", Some(name), make, common)? {
+            (handle, Disposition::Created) => Ok(handle),
+            (handle, Disposition::Opened) => Err(exists("create", handle)),
+        }
+    }
+
+    fn open(name: &str, kind: Kind) -> Result<Handle> {
+        let name = Name::parse(name)?;
+        match Object::open(&name.slot("open")?, kind) {
+            Ok(Some(object)) => Ok(Handle { object, name: Some(name) }),
+            Ok(None) => Err(absent("open", &name)),
+            Err(error) => Err(explain("open", &name, error)),
+        }
+    }
+
+    /// Waits for this one object: `Some(abandoned)` when it was had.
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<bool>> {
+        match crate::sys::object::wait(&[&self.object], false, timeout) {
+            Ok(Waited::Had { abandoned, .. }) => Ok(Some(!abandoned.is_empty())),
+            Ok(Waited::TimedOut) => Ok(None),
+            Err(error) => Err(explain("wait for", self, error)),
+        }
+    }
+
+    fn refuse(&self, operation: &'static str, kind: ErrorKind, why: &str) -> Error {
+        Error::new(kind, operation, why).on(self)
+    }
+}

@@ -1,0 +1,142 @@
+//! A mutex in shared memory that notices the death of its owner: the kernel marks the word of every lock on the
+//! robust list of a thread that dies, and wakes one who waits.
+//!
+//! Its protocol, and why the ready-made one strands waiters, is in `docs/format.md`.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::thread_linux::{Me, me};
+use crate::sys::wait::wake;
+
+const TID: u32 = 0x3fff_ffff;
+const DIED: u32 = 0x4000_0000;
+const WAITERS: u32 = 0x8000_0000;
+
+/// How a lock was had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Clean,
+    /// Its last owner died with it.
+    Abandoned,
+}
+
+/// The words of one lock, which others placed, and its list node, which is this process's own memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Robust<'a> {
+    /// Owner's thread number, DIED, WAITERS.
+    pub(crate) word: &'a AtomicU32,
+    /// How many wait, or more: one that is killed while waiting stays counted, which costs a needless wake-up.
+    pub(crate) waiting: &'a AtomicU32,
+    /// How often the owner has it beyond the first.
+    pub(crate) depth: &'a AtomicU32,
+}
+
+impl Robust<'_> {
+    /// Takes it if it is free, ours, or its owner died. `waited`: this thread is `enlist`ed; then WAITERS stays,
+    /// since others may sleep too.
+    ///
+    /// # Safety
+    /// 1. The node of `word` (see [`Me::node_of`]) is memory of this process alone, 8 bytes before it and 8 behind,
+    ///    and stays mapped for as long as the lock is held.
+    pub(crate) unsafe fn try_lock(&self, waited: bool) -> io::Result<Option<Taken>> {
+        let me = me()?;
+        let node = me.node_of(self.word);
+        let before = me.announce(node);
+        // Acquire: pairs with the Release in `unlock`, and with the kernel's own exchange when an owner died.
+        let free = match waited {
+            false => self.word.compare_exchange(0, me.tid(), Ordering::Acquire, Ordering::Relaxed),
+            true => Err(self.word.load(Ordering::Relaxed)),
+        };
+        let taken = match free {
+            Ok(_) => Some(Taken::Clean),
+            Err(value) if value & TID == me.tid() => {
+                me.settle(before);
+                self.depth.fetch_add(1, Ordering::Relaxed);
+                return Ok(Some(Taken::Clean));
+            }
+            Err(value) => self.take_over(me, value),
+        };
+        if taken.is_some() {
+            self.depth.store(0, Ordering::Relaxed);
+            // SAFETY: (1), and it is on no list, since we did not own the lock.
+            unsafe { me.link(node) };
+        }
+        me.settle(before);
+        Ok(taken)
+    }
+
+    /// Takes a word without owner. A taker on this path leaves WAITERS set: others may sleep.
+    fn take_over(&self, me: Me, mut value: u32) -> Option<Taken> {
+        while value & TID == 0 {
+            // SeqCst: ordered against the count of waiters, with `unlock`.
+            match self.word.compare_exchange(value, me.tid() | WAITERS, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) if value & DIED != 0 => return Some(Taken::Abandoned),
+                Ok(_) => return Some(Taken::Clean),
+                Err(now) => value = now,
+            }
+        }
+        None
+    }
+
+    /// Counts a waiter, so that the one who unlocks knows.
+    pub(crate) fn enlist(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst); // pairs with the load in `unlock`
+    }
+
+    pub(crate) fn retire(&self) {
+        // Saturating: memory that others can write may say anything.
+        let _ = self.waiting.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |n| n.checked_sub(1));
+    }
+
+    /// Marks the word as waited for; what a sleeper expects. `None`: it is free, try again.
+    pub(crate) fn expect(&self) -> Option<u32> {
+        let value = self.word.load(Ordering::Relaxed);
+        if value & TID == 0 {
+            return None;
+        }
+        if value & WAITERS != 0 {
+            return Some(value);
+        }
+        let marked = value | WAITERS;
+        self.word.compare_exchange(value, marked, Ordering::SeqCst, Ordering::Relaxed).ok().map(|_| marked)
+    }
+
+    /// Gives it back once. `false`: this thread does not own it. `abandon`: as if the owner had died.
+    ///
+    /// # Safety
+    /// As [`Robust::try_lock`].
+    pub(crate) unsafe fn unlock(&self, abandon: bool) -> io::Result<bool> {
+        let me = me()?;
+        if self.word.load(Ordering::Relaxed) & TID != me.tid() {
+            return Ok(false);
+        }
+        let depth = self.depth.load(Ordering::Relaxed);
+        if depth > 0 {
+            self.depth.store(depth - 1, Ordering::Relaxed);
+            return Ok(true);
+        }
+        let node = me.node_of(self.word);
+        let before = me.announce(node);
+        // SAFETY: we own the lock at its first depth, so we have linked the node and not unlinked it since.
+        unsafe { me.unlink(node) };
+        let free = if abandon { DIED } else { 0 };
+        // Release: pairs with the Acquire in `try_lock`. SeqCst: ordered against `enlist`.
+        if self.word.compare_exchange(me.tid(), free, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            // Somebody waited. As long as anybody may, WAITERS stays, and the kernel knows whom to wake if we die here.
+            let keep = if self.waiting.load(Ordering::SeqCst) == 0 { 0 } else { WAITERS };
+            self.word.store(free | keep, Ordering::SeqCst);
+        }
+        if self.waiting.load(Ordering::SeqCst) != 0 {
+            wake(self.word, 1);
+        }
+        me.settle(before);
+        Ok(true)
+    }
+
+    /// Thread number of the owner, if it has one; whether the last owner died with it.
+    pub(crate) fn owner(&self) -> (Option<u32>, bool) {
+        let value = self.word.load(Ordering::Relaxed);
+        (Some(value & TID).filter(|tid| *tid != 0), value & DIED != 0)
+    }
+}

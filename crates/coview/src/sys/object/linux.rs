@@ -1,0 +1,418 @@
+//! Named objects on Linux: a page in `/dev/shm` with words that survive whoever uses them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
+
+use super::{Make, SyncState, Timeout, WAIT_MAX, Waited};
+use crate::sys::Refusal;
+use crate::sys::lock::{CommitWord, Me, Robust, Taken, me, pid_namespace};
+use crate::sys::mapping::{Share, mode_of, page_size};
+use crate::sys::namespace::{self, Binding, Creation, Kind, Slot, Variant};
+use crate::sys::process;
+use crate::sys::wait::{Deadline, sleep};
+
+const MAGIC: &[u8; 8] = b"coviewSY";
+const REVISION: u32 = 1;
+/// Offsets in the page; `docs/format.md` draws it.
+const MANUAL_AT: usize = 12;
+const NAMESPACE_AT: usize = 16;
+const MAXIMUM_AT: usize = 24;
+const COMMIT_AT: usize = 64;
+/// Bytes before the end of the page. The word stands so that the list node behind it falls into the next page, which
+/// is this process's own: nobody else can make the kernel or us follow a wrong pointer.
+const WORD_BEFORE_END: usize = 20;
+
+/// A handle on a mutex, an event or a semaphore.
+#[derive(Debug)]
+pub(crate) struct Object {
+    kind: Kind,
+    /// Before the binding: a mapped page keeps the lock on the name, so it must be gone when closing asks who else holds it.
+    page: ManuallyDrop<Arc<Page>>,
+    binding: ManuallyDrop<Option<Binding>>,
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // A lock that is still held by a thread of ours stands on that thread's list: page and name stay until the
+        // thread ends, and then the lock is abandoned, as it is on Windows.
+        let owner = self.robust().owner().0.filter(|_| self.kind == Kind::Mutex);
+        if owner.is_some_and(|tid| std::path::Path::new(&format!("/proc/self/task/{tid}")).exists()) {
+            return;
+        }
+        // SAFETY: dropped once, here, and not used again.
+        unsafe { ManuallyDrop::drop(&mut self.page) };
+        // SAFETY: as above.
+        unsafe { ManuallyDrop::drop(&mut self.binding) };
+    }
+}
+
+/// The shared page and, behind it, a private one for the list node.
+#[derive(Debug)]
+struct Page(*mut u8);
+
+// SAFETY: the page is touched through atomics alone, and its private part only by the thread that owns the lock.
+unsafe impl Send for Page {}
+// SAFETY: as above.
+unsafe impl Sync for Page {}
+
+/// The pages this process has mapped, by device and inode: a lock that was taken through one handle may be given back
+/// through another, so all handles on an object must share one list node.
+static PAGES: Mutex<BTreeMap<(u64, u64), Weak<Page>>> = Mutex::new(BTreeMap::new());
+
+impl Page {
+    fn of(fd: BorrowedFd<'_>) -> io::Result<Arc<Page>> {
+        let stat = rustix::fs::fstat(fd)?;
+        #[allow(clippy::unnecessary_cast)] // their widths differ between architectures
+        let key = (stat.st_dev as u64, stat.st_ino as u64);
+        let mut pages = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(page) = pages.get(&key).and_then(Weak::upgrade) {
+            return Ok(page);
+        }
+        pages.retain(|_, page| page.strong_count() > 0);
+        let page = Arc::new(Page::map(fd)?);
+        pages.insert(key, Arc::downgrade(&page));
+        Ok(page)
+    }
+
+    fn map(fd: BorrowedFd<'_>) -> io::Result<Page> {
+        let page = page_size() as usize;
+        let (both, access) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let base = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), 2 * page, both, access) }?;
+        let whole = Page(base.cast());
+        // SAFETY: replaces the first half of the range just made, which nobody else knows.
+        unsafe { rustix::mm::mmap(base, page, both, MapFlags::SHARED | MapFlags::FIXED, fd, 0) }?;
+        Ok(whole)
+    }
+
+    fn u32_at(&self, offset: usize) -> &AtomicU32 {
+        debug_assert!(offset.is_multiple_of(4) && offset + 4 <= page_size() as usize);
+        // SAFETY: inside the shared page, which is mapped while `self` lives; aligned; only touched atomically.
+        unsafe { AtomicU32::from_ptr(self.0.wrapping_add(offset).cast()) }
+    }
+
+    fn u64_at(&self, offset: usize) -> &AtomicU64 {
+        debug_assert!(offset.is_multiple_of(8) && offset + 8 <= page_size() as usize);
+        // SAFETY: as in `u32_at`.
+        unsafe { AtomicU64::from_ptr(self.0.wrapping_add(offset).cast()) }
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: the range was made by `map`; a lock that is held through it keeps its `Object` alive.
+        let _ = unsafe { rustix::mm::munmap(self.0.cast(), 2 * page_size() as usize) };
+    }
+}
+
+fn contents(make: Make) -> Vec<u8> {
+    let mut page = vec![0; page_size() as usize];
+    page[..8].copy_from_slice(MAGIC);
+    page[8..12].copy_from_slice(&REVISION.to_ne_bytes());
+    page[NAMESPACE_AT..NAMESPACE_AT + 8].copy_from_slice(&pid_namespace().to_ne_bytes());
+    let (manual, maximum, state) = match make {
+        Make::Mutex => (0, 0, 0),
+        Make::Event { manual, set } => (u32::from(manual), 0, u32::from(set)),
+        Make::Semaphore { count, maximum } => (0, maximum, count),
+    };
+    page[MANUAL_AT..MANUAL_AT + 4].copy_from_slice(&manual.to_ne_bytes());
+    page[MAXIMUM_AT..MAXIMUM_AT + 4].copy_from_slice(&maximum.to_ne_bytes());
+    page[COMMIT_AT..COMMIT_AT + 8].copy_from_slice(&u64::from(state).to_ne_bytes());
+    page
+}
+
+fn kind_of(make: Make) -> Kind {
+    match make {
+        Make::Mutex => Kind::Mutex,
+        Make::Event { .. } => Kind::Event,
+        Make::Semaphore { .. } => Kind::Semaphore,
+    }
+}
+
+impl Object {
+    /// A new object, or the live one of that name; whether it is new.
+    pub(crate) fn create(
+        slot: Option<&Slot>,
+        make: Make,
+        share: &Share,
+        inheritable: bool,
+    ) -> io::Result<(Object, bool)> {
+        let kind = kind_of(make);
+        let page = contents(make);
+        let init = |fd: BorrowedFd<'_>| -> io::Result<()> {
+            crate::sys::mapping::commit_file(fd, 0, page.len() as u64)?;
+            match rustix::io::pwrite(fd, &page, 0)? == page.len() {
+                true => Ok(()),
+                false => Err(Errno::IO.into()),
+            }
+        };
+        let (object, new) = match slot {
+            Some(slot) => match namespace::create(slot, Variant::new(kind, 0), true, mode_of(share)?, init)? {
+                Creation::Created(binding) => (Object::of(binding, kind)?, true),
+                Creation::Existing(binding) => (Object::of(binding, kind)?, false),
+            },
+            None => {
+                let fd = rustix::fs::memfd_create(c"coview", rustix::fs::MemfdFlags::CLOEXEC)?;
+                init(fd.as_fd())?;
+                (Object::new(None, kind, Page::of(fd.as_fd())?), true)
+            }
+        };
+        if let Some(binding) = object.binding.as_ref().filter(|_| inheritable) {
+            rustix::io::fcntl_setfd(binding, rustix::io::FdFlags::empty())?;
+        }
+        Ok((object, new))
+    }
+
+    /// The live object of this name and kind. `Ok(None)`: there is none.
+    pub(crate) fn open(slot: &Slot, kind: Kind) -> io::Result<Option<Object>> {
+        namespace::open(slot, kind, true)?.map(|binding| Object::of(binding, kind)).transpose()
+    }
+
+    fn of(binding: Binding, kind: Kind) -> io::Result<Object> {
+        check(binding.as_fd())?;
+        let page = Page::of(binding.as_fd())?;
+        Ok(Object::new(Some(binding), kind, page))
+    }
+
+    fn new(binding: Option<Binding>, kind: Kind, page: Arc<Page>) -> Object {
+        Object { kind, page: ManuallyDrop::new(page), binding: ManuallyDrop::new(binding) }
+    }
+
+    fn robust(&self) -> Robust<'_> {
+        let word = page_size() as usize - WORD_BEFORE_END;
+        Robust { word: self.page.u32_at(word), waiting: self.page.u32_at(word - 4), depth: self.page.u32_at(word - 8) }
+    }
+
+    fn commit_word(&self) -> CommitWord<'_> {
+        CommitWord(self.page.u64_at(COMMIT_AT))
+    }
+
+    /// What one wait takes from the state. `None`: there is nothing.
+    fn taking(&self) -> impl Fn(u32) -> Option<u32> + use<> {
+        let manual = self.kind == Kind::Event && self.load(MANUAL_AT) != 0;
+        let event = self.kind == Kind::Event;
+        move |state| match state {
+            0 => None,
+            state if manual => Some(state),
+            _ if event => Some(0),
+            state => Some(state - 1),
+        }
+    }
+
+    fn load(&self, at: usize) -> u32 {
+        self.page.u32_at(at).load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Takes it if it can be had now.
+    fn attempt(&self, waited: bool) -> io::Result<Option<Taken>> {
+        match self.kind {
+            // SAFETY: the node lies in the private page behind the shared one; a held lock keeps the object mapped,
+            // since `MutexGuard` borrows it.
+            Kind::Mutex => unsafe { self.robust().try_lock(waited) },
+            _ => Ok(self.commit_word().take(self.taking()).then_some(Taken::Clean)),
+        }
+    }
+
+    /// Undoes an attempt that succeeded.
+    fn put_back(&self, taken: Taken) -> io::Result<()> {
+        match self.kind {
+            // SAFETY: as in `attempt`.
+            Kind::Mutex => drop(unsafe { self.robust().unlock(taken == Taken::Abandoned) }?),
+            Kind::Event if self.load(MANUAL_AT) != 0 => {}
+            Kind::Event => drop(self.commit_word().commit(|_| Some(1))?),
+            _ => drop(self.commit_word().commit(|count| count.checked_add(1))?),
+        }
+        Ok(())
+    }
+
+    /// Gives the mutex back once. `false`: this thread does not own it.
+    pub(crate) fn unlock(&self) -> io::Result<bool> {
+        // SAFETY: as in `attempt`.
+        unsafe { self.robust().unlock(false) }
+    }
+
+    /// Sets the event; whether it was set already.
+    pub(crate) fn set(&self) -> io::Result<()> {
+        self.commit_word().commit(|_| Some(1)).map(drop)
+    }
+
+    /// Resets the event.
+    pub(crate) fn reset(&self) -> io::Result<()> {
+        self.commit_word().commit(|_| Some(0)).map(drop)
+    }
+
+    /// Gives `count` back to the semaphore: the count before, or `Err` with it if the maximum would be exceeded.
+    pub(crate) fn give(&self, count: u32) -> io::Result<Result<u32, u32>> {
+        let maximum = self.load(MAXIMUM_AT);
+        self.commit_word().commit(|have| have.checked_add(count).filter(|sum| *sum <= maximum))
+    }
+}
+
+/// Refuses what is not an object of this revision and of threads that this process can name.
+fn check(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut head = [0; 32];
+    let got = rustix::io::pread(fd, &mut head, 0)?;
+    let size = u64::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0);
+    if got < head.len() || size < page_size() || &head[..8] != MAGIC || head[8..12] != REVISION.to_ne_bytes() {
+        return Err(Refusal::Corrupt("the object's page is damaged or of another version, at offset 0".into()).into());
+    }
+    if head[NAMESPACE_AT..NAMESPACE_AT + 8] != pid_namespace().to_ne_bytes() {
+        let why = "it was made in another PID namespace, where thread numbers mean other threads; \
+                   share the PID namespace (--pid=container:… or hostPID) to use it";
+        return Err(Refusal::Unsupported(why.into()).into());
+    }
+    Ok(())
+}
+
+/// Reads an object's state without opening it. What stands there is shown, not trusted.
+pub(crate) fn peek(kind: Kind, fd: BorrowedFd<'_>) -> io::Result<SyncState> {
+    check(fd)?;
+    let mut page = vec![0; page_size() as usize];
+    if rustix::io::pread(fd, &mut page, 0)? < page.len() {
+        return Err(Errno::IO.into());
+    }
+    let word = |at: usize| u32::from_ne_bytes([page[at], page[at + 1], page[at + 2], page[at + 3]]);
+    let lock = page.len() - WORD_BEFORE_END;
+    let mut state = SyncState::default();
+    match kind {
+        Kind::Mutex => {
+            let value = AtomicU32::new(word(lock));
+            let (thread, died) =
+                Robust { word: &value, waiting: &AtomicU32::new(0), depth: &AtomicU32::new(0) }.owner();
+            state.owner = thread.map(|thread| (thread, process::process_of_thread(thread).unwrap_or(thread)));
+            state.abandoned = died;
+            state.waiters = Some(word(lock - 4));
+        }
+        Kind::Event => {
+            state.count = Some(word(COMMIT_AT));
+            state.manual = Some(word(MANUAL_AT) != 0);
+        }
+        _ => {
+            state.count = Some(word(COMMIT_AT));
+            state.maximum = Some(word(MAXIMUM_AT));
+        }
+    }
+    Ok(state)
+}
+
+/// Waits until one of the objects, or all at once, can be had.
+pub(crate) fn wait(objects: &[&Object], all: bool, timeout: Timeout) -> io::Result<Waited> {
+    if objects.is_empty() || objects.len() > WAIT_MAX {
+        return Err(Refusal::Invalid(format!(
+            "{} objects were given; 1 to {WAIT_MAX} can be waited for",
+            objects.len()
+        ))
+        .into());
+    }
+    let until = Deadline::after(timeout);
+    let mut listed = Enlisted { objects, announced: None };
+    loop {
+        let waited = listed.announced.is_some();
+        let missing = match all {
+            false => match any(objects, waited)? {
+                Some((index, taken)) => return Ok(had(index, vec![(index, taken)])),
+                None => None,
+            },
+            true => match every(objects, waited)? {
+                Ok(taken) => return Ok(had(0, taken.into_iter().enumerate().collect())),
+                Err(missing) => Some(missing),
+            },
+        };
+        let Some(left) = until.left() else {
+            return Ok(Waited::TimedOut);
+        };
+        listed.enlist()?;
+        // For all: sleep until the one that is missing comes; then try all again.
+        let watched = missing.map_or(objects, |index| &objects[index..=index]);
+        let mut words = Vec::with_capacity(watched.len());
+        for object in watched {
+            match expect(object) {
+                Some(word) => words.push(word),
+                None => break,
+            }
+        }
+        if words.len() == watched.len() {
+            sleep(&words, left)?;
+            watched.iter().filter(|object| object.kind != Kind::Mutex).for_each(|object| object.commit_word().relay());
+        }
+    }
+}
+
+fn had(index: usize, taken: Vec<(usize, Taken)>) -> Waited {
+    let abandoned = taken.into_iter().filter(|(_, taken)| *taken == Taken::Abandoned).map(|(index, _)| index);
+    Waited::Had { index, abandoned: abandoned.collect() }
+}
+
+fn any(objects: &[&Object], waited: bool) -> io::Result<Option<(usize, Taken)>> {
+    for (index, object) in objects.iter().enumerate() {
+        if let Some(taken) = object.attempt(waited)? {
+            return Ok(Some((index, taken)));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes all, or none and says which one is missing.
+fn every(objects: &[&Object], waited: bool) -> io::Result<Result<Vec<Taken>, usize>> {
+    let mut taken = Vec::with_capacity(objects.len());
+    for (index, object) in objects.iter().enumerate() {
+        match object.attempt(waited)? {
+            Some(how) => taken.push(how),
+            None => {
+                for (object, how) in objects.iter().zip(taken).rev() {
+                    object.put_back(how)?;
+                }
+                return Ok(Err(index));
+            }
+        }
+    }
+    Ok(Ok(taken))
+}
+
+fn expect(object: &Object) -> Option<(&AtomicU32, u32)> {
+    match object.kind {
+        Kind::Mutex => object.robust().expect().map(|value| (object.robust().word, value)),
+        _ => object.commit_word().expect(object.taking()).map(|value| (object.commit_word().futex(), value)),
+    }
+}
+
+/// Counts this thread among the waiters of the mutexes, and names the first object to the kernel: if this thread
+/// is killed with a wake-up in its hands, the kernel passes that on. There is room for one name; of several
+/// objects the others' wake-ups come with the back-stop then.
+struct Enlisted<'a> {
+    objects: &'a [&'a Object],
+    announced: Option<(Me, *mut u8)>,
+}
+
+impl Enlisted<'_> {
+    fn mutexes(&self) -> impl Iterator<Item = &Object> {
+        self.objects.iter().copied().filter(|object| object.kind == Kind::Mutex)
+    }
+
+    fn enlist(&mut self) -> io::Result<()> {
+        if self.announced.is_none() {
+            let me = me()?;
+            let first = self.objects[0];
+            let word = if first.kind == Kind::Mutex { first.robust().word } else { first.commit_word().futex() };
+            self.announced = Some((me, me.announce(me.node_of(word))));
+            self.mutexes().for_each(|object| object.robust().enlist());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Enlisted<'_> {
+    fn drop(&mut self) {
+        if let Some((me, before)) = self.announced {
+            self.mutexes().for_each(|object| object.robust().retire());
+            me.settle(before);
+        }
+    }
+}

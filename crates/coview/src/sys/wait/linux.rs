@@ -1,0 +1,63 @@
+//! Futexes that processes share.
+
+use std::io;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::thread::futex::{self, Flags, Timespec, WaitFlags, WaitPtr, WaitvFlags};
+use rustix::time::{ClockId, clock_gettime};
+
+/// The longest sleep. No protocol here needs it with one death at a time; two at once can strand a waiter
+/// (`docs/design.md`), and this is how long.
+pub(crate) const BACK_STOP: Duration = Duration::from_secs(1);
+/// The most words that can be slept on at once (FUTEX_WAITV_MAX).
+pub(crate) const WORDS_MAX: usize = 128;
+
+/// Sleeps while every word is what is expected, for `left` at most.
+pub(crate) fn sleep(words: &[(&AtomicU32, u32)], left: Duration) -> io::Result<()> {
+    let left = left.min(BACK_STOP);
+    let slept = match words {
+        [] => {
+            std::thread::sleep(left);
+            Ok(())
+        }
+        [(word, expected)] => futex::wait(word, Flags::empty(), *expected, Some(&timespec(left))),
+        several => sleep_on_several(several, left),
+    };
+    match slept {
+        Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }
+}
+
+/// FUTEX_WAITV, whose timeout is a point in time. Before Linux 5.16 there is none: then a slice of a
+/// millisecond on the first word, which is polling and is said so in `docs/platforms.md`.
+fn sleep_on_several(words: &[(&AtomicU32, u32)], left: Duration) -> rustix::io::Result<()> {
+    let mut waits = [futex::Wait::new(); WORDS_MAX];
+    for (wait, (word, expected)) in waits.iter_mut().zip(words) {
+        wait.val = u64::from(*expected);
+        wait.uaddr = WaitPtr::new(word.as_ptr().cast());
+        wait.flags = WaitFlags::SIZE_U32;
+    }
+    let now = clock_gettime(ClockId::Monotonic);
+    let until = now.checked_add(timespec(left)).unwrap_or(now);
+    match futex::waitv(&waits[..words.len()], WaitvFlags::empty(), Some(&until), ClockId::Monotonic) {
+        Ok(_) => Ok(()),
+        Err(Errno::NOSYS) => {
+            let (word, expected) = words[0];
+            futex::wait(word, Flags::empty(), expected, Some(&timespec(left.min(Duration::from_millis(1)))))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Wakes up to `count` who sleep on the word.
+pub(crate) fn wake(word: &AtomicU32, count: u32) {
+    // It fails only for addresses that are not mapped, and a reference is.
+    let _ = futex::wake(word, Flags::empty(), count);
+}
