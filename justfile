@@ -27,6 +27,10 @@ windows-lint:
 demo:
     cargo run --release -- demo
 
+# Kills a process after every so many instructions of each operation; POINTS=0 is every one, and takes an hour
+crash POINTS="400":
+    COVIEW_STEP_POINTS={{ POINTS }} cargo test --release -p coview --test stepper
+
 # The storm: processes that are killed at random, for minutes
 soak *args:
     cargo test --release -p coview --test storm -- --ignored --nocapture {{ args }}

@@ -241,3 +241,56 @@ fn gc_and_doctor_speak_json() {
     let bad = checks.iter().any(|check| check["verdict"] == "bad");
     assert_eq!(doctor.status.code(), Some(i32::from(bad)));
 }
+
+#[test]
+fn a_lock_lets_one_command_run_at_a_time() {
+    let (lock, done) = (name("lock"), name("done"));
+    let program = env!("CARGO_BIN_EXE_coview");
+    // The command waits for an event; that the event is there says that the command has the lock.
+    let mut holder = common::command().args(["lock", &lock, "--", program, "event", &done, "wait"]).spawn().unwrap();
+    while run(&["info", &done]).status.code() == Some(3) {
+        std::thread::yield_now();
+    }
+    refused(&["lock", &lock, "--timeout", "50ms", "--", program, "ls"], 7, &["within 50ms", "coview info"]);
+    if !cfg!(windows) {
+        let info: serde_json::Value = serde_json::from_slice(&good(&["info", &lock, "--json"])).unwrap();
+        assert_eq!(
+            (info["kind"].as_str(), info["state"]["owner"]["pid"].as_u64()),
+            (Some("mutex"), Some(u64::from(holder.id())))
+        );
+    }
+    refused(&["create", &lock, "--size", "1"], 6, &["a mutex", "another name"]);
+    good(&["event", &done, "set"]);
+    assert!(holder.wait().unwrap().success());
+    good(&["lock", &lock, "--timeout", "10s", "--", program, "gc", "--dry-run"]);
+    assert_eq!(run(&["lock", &lock, "--", program, "read", "no such object"]).status.code(), Some(3));
+    refused(&["lock", &lock, "--", "no such program"], 1, &["no such program"]);
+    refused(&["lock", &lock], 2, &["COMMAND"]);
+}
+
+#[test]
+fn an_event_lets_a_script_wait() {
+    let event = name("event");
+    refused(&["event", &event, "set"], 3, &[&event]);
+    refused(&["event", &event, "wait", "--timeout", "20ms"], 7, &["within 20ms"]);
+    let mut waiter = common::command().args(["event", &event, "wait", "--timeout", "1min"]).spawn().unwrap();
+    while run(&["event", &event, "set"]).status.code() == Some(3) {
+        std::thread::yield_now();
+    }
+    assert!(waiter.wait().unwrap().success());
+}
+
+#[test]
+fn a_semaphore_limits_how_many_run() {
+    let (permits, memory) = (name("permits"), name("permitted"));
+    let program = env!("CARGO_BIN_EXE_coview");
+    // A permit is held inside a permit: with two there is room for both, and for no third.
+    let third = ["semaphore", &permits, "--count", "2", "--timeout", "20ms", "--", program, "ls"];
+    let second = [&["semaphore", &permits, "--count", "2", "--", program][..], &third[..]].concat();
+    let first = [&["semaphore", &permits, "--count", "2", "--", program][..], &second[..]].concat();
+    assert_eq!(run(&first).status.code(), Some(7), "a third permit of two");
+    assert!(run(&second).status.success());
+    refused(&["semaphore", &permits, "--count", "0", "--", program, "ls"], 2, &["0"]);
+    let _mapping = Held::create(&[&memory, "--size", "1"]);
+    refused(&["semaphore", &memory, "--count", "1", "--", program, "ls"], 6, &["a mapping"]);
+}

@@ -68,6 +68,8 @@ fn gone_from_everywhere() {
     maker.kill();
     guest.open(&name, Access::Read).unwrap();
     guest.close();
+    // Nor does another file get its number meanwhile.
+    std::fs::hard_link(&path, here.path("kept.bin")).unwrap();
     std::fs::write(here.path("new.bin"), [0; 8192]).unwrap();
     std::fs::rename(here.path("new.bin"), &path).unwrap();
     for remove in [false, true] {

@@ -12,11 +12,12 @@ use coview::{Access, ErrorKind, Mapping, MappingOptions};
 
 const MIB: u64 = 1 << 20;
 
-const ROLES: [(&str, Role); 8] = [
+const ROLES: [(&str, Role); 9] = [
     ("commit", commit),
     ("reserve", reserve),
     ("make_room", make_room),
     ("sweep", sweep),
+    ("elsewhere", elsewhere),
     ("read_only", read_only),
     ("file_size", file_size),
     ("address_space", address_space),
@@ -188,12 +189,29 @@ fn sweep(_: &[String]) {
 }
 
 #[test]
+fn who_holds_the_like_in_another_dev_shm_is_no_holder() {
+    play("elsewhere");
+}
+
+fn elsewhere(_: &[String]) {
+    let _mine = Mapping::create("twin", 4096).expect("there is room");
+    let elsewhere = private_shm(&command("agent", &[]), "1m", "elsewhere").expect("it worked a moment ago");
+    let mut stranger = Agent::spawn(elsewhere);
+    stranger.create("twin", 4096).expect("there is room");
+    stranger.view(Access::Read).expect("it can be mapped");
+    let entry = inspect::find("twin").expect("it can be read").expect("it is listed");
+    let holders: Vec<u32> = entry.holders.iter().map(|holder| holder.pid).collect();
+    assert_eq!(holders, [std::process::id()]);
+    say("done");
+}
+
+#[test]
 fn a_read_only_dev_shm() {
     play("read_only");
 }
 
 fn read_only(_: &[String]) {
-    let remount = std::process::Command::new("mount").args(["-o", "remount,ro", "/dev/shm"]).status();
+    let remount = std::process::Command::new("mount").args(["-o", "remount,bind,ro", "/dev/shm"]).status();
     assert!(remount.expect("there is a mount").success());
     let error = Mapping::create("after", 4096).expect_err("nothing can be made");
     assert_eq!(error.kind(), ErrorKind::AccessDenied, "{error:?}");

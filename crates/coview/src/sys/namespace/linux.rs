@@ -540,8 +540,8 @@ pub(super) fn files(mut each: impl FnMut(Slot, String, bool)) -> io::Result<()> 
 /// The name of every file in the directory that is text.
 pub(super) fn for_each_file(mut each: impl FnMut(&str)) -> io::Result<()> {
     let fd = rustix::fs::open(DIRECTORY, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut room = vec![std::mem::MaybeUninit::uninit(); 32 << 10];
-    let mut entries = rustix::fs::RawDir::new(fd, &mut room);
+    let mut room = Vec::with_capacity(32 << 10);
+    let mut entries = rustix::fs::RawDir::new(fd, room.spare_capacity_mut());
     while let Some(entry) = entries.next() {
         if let Ok(file) = entry?.file_name().to_str() {
             each(file);

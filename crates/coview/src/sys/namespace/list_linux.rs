@@ -53,9 +53,13 @@ fn of_stat(name: String, origin: Origin, stat: &rustix::fs::Stat) -> Entry {
     }
 }
 
-/// By inode alone: a file that was made without a name is shown under no name by those who made it.
-fn holders_of_inode(seen: &[Sighting], ino: u64) -> Vec<crate::sys::process::Holder> {
-    holders(seen, |sighting| sighting.ino == ino && sighting.path.starts_with("/dev/shm/"))
+/// By inode alone: a file that was made without a name is shown under no name by those who made it. Of a named object
+/// of ours a handle without a lock is only somebody's look at it.
+fn holders_of_file(seen: &[Sighting], stat: &rustix::fs::Stat, ours: bool) -> Vec<crate::sys::process::Holder> {
+    #[allow(clippy::unnecessary_cast)] // their widths differ between architectures
+    let file = (stat.st_dev as u64, stat.st_ino as u64);
+    let looks = |seen: &Sighting| ours && matches!(seen.what, Seen::Handle { locked: false, .. });
+    holders(seen, |seen| (seen.dev, seen.ino) == file && seen.path.starts_with("/dev/shm/") && !looks(seen))
 }
 
 fn named(file: &str, name: String, name_is_cut: bool, seen: &[Sighting]) -> Option<Entry> {
@@ -63,7 +67,7 @@ fn named(file: &str, name: String, name_is_cut: bool, seen: &[Sighting]) -> Opti
     let stat = rustix::fs::lstat(&path).ok()?; // gone since it was listed
     let mut entry = of_stat(name, Origin::Named(Kind::Mapping), &stat);
     entry.name_is_cut = name_is_cut;
-    entry.holders = holders_of_inode(seen, stat.st_ino);
+    entry.holders = holders_of_file(seen, &stat, true);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let Ok(fd) = rustix::fs::open(&path, flags, Mode::empty()) else {
         return Some(entry);
@@ -109,7 +113,7 @@ fn posix(seen: &[Sighting], entries: &mut Vec<Entry>) -> io::Result<()> {
             return;
         }
         let mut entry = of_stat(format!("posix:/{file}"), Origin::Posix, &stat);
-        entry.holders = holders_of_inode(seen, stat.st_ino);
+        entry.holders = holders_of_file(seen, &stat, false);
         entries.push(entry);
     })
 }

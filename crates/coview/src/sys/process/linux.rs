@@ -64,8 +64,13 @@ pub(crate) struct Sighting {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Seen {
     /// `locked`: it carries a read lock, as a hold on a name does and somebody's look at it does not.
-    Handle { writable: bool, locked: bool },
-    View { len: u64 },
+    Handle {
+        writable: bool,
+        locked: bool,
+    },
+    View {
+        len: u64,
+    },
 }
 
 fn is_shared_memory(path: &str) -> bool {
