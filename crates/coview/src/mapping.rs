@@ -96,17 +96,7 @@ impl Default for MappingOptions {
 impl MappingOptions {
     /// Read-write, committed memory for its owner alone; the size must be given.
     pub fn new() -> MappingOptions {
-        MappingOptions {
-            spec: Spec {
-                size: 0,
-                protection: Protection::ReadWrite,
-                reserve: false,
-                exact: false,
-                share: Share::Owner,
-                inheritable: false,
-                file: None,
-            },
-        }
+        MappingOptions { spec: Spec::new(0) }
     }
 
     /// The size in bytes. Memory is had in whole pages and [`Mapping::size`] says how much it became; the size

@@ -78,7 +78,7 @@ impl Name {
         {
             if let Some(rest) = text.strip_prefix(scheme) {
                 return match check_foreign(namespace, rest) {
-                    Ok(()) => Ok(Name { namespace, text: rest.to_owned() }),
+                    Ok(()) => Ok(Name { namespace, text: canonical(namespace, rest) }),
                     Err(why) => refuse(why),
                 };
             }
@@ -156,6 +156,15 @@ fn check_foreign(namespace: Namespace, rest: &str) -> std::result::Result<(), St
         }
         .to_owned()
     })
+}
+
+/// One spelling for one object, that of listings.
+fn canonical(namespace: Namespace, rest: &str) -> String {
+    match (namespace, parse_sysv(rest)) {
+        (Namespace::Posix, _) => format!("/{}", rest.trim_start_matches('/')),
+        (Namespace::SysV, Some(SysV::Key(key))) => format!("{key:#x}"),
+        _ => rest.to_owned(),
+    }
 }
 
 /// The key or id of a System V segment.
@@ -245,6 +254,8 @@ mod tests {
     #[test]
     fn foreign_schemes() {
         assert_eq!(Name::parse("posix:/a").unwrap().namespace(), Namespace::Posix);
+        assert_eq!(Name::parse("posix:a").unwrap(), Name::parse("posix:/a").unwrap());
+        assert_eq!(Name::parse("sysv:4660").unwrap().to_string(), "sysv:0x1234");
         assert_eq!(parse_sysv("0x1234"), Some(SysV::Key(0x1234)));
         assert_eq!(parse_sysv("0xffffffff"), Some(SysV::Key(-1)));
         assert_eq!(parse_sysv("id=7"), Some(SysV::Id(7)));

@@ -88,19 +88,10 @@ fn shm_space() -> Option<Check> {
 
 /// The proof of the pudding: one object, made, opened and removed.
 fn make_and_remove() -> Check {
-    use crate::sys::mapping::{Protection, Section, Share, Spec};
+    use crate::sys::mapping::{Section, Spec};
     let subject = "objects";
     let slot = namespace::Slot::local(&format!("coview doctor {}", std::process::id()));
-    let spec = Spec {
-        size: 1,
-        protection: Protection::ReadWrite,
-        reserve: false,
-        exact: false,
-        share: Share::Owner,
-        inheritable: false,
-        file: None,
-    };
-    let attempt = Section::create(Some(&slot), &spec).and_then(|(made, _)| {
+    let attempt = Section::create(Some(&slot), &Spec::new(1)).and_then(|(made, _)| {
         let opened = Section::open(&slot, true)?.is_some();
         drop(made);
         Ok(opened && Section::open(&slot, false)?.is_none())

@@ -397,11 +397,17 @@ impl Section {
             );
         }
         let ticket = copy.ticket();
-        let inherit =
-            move || copy.fds().into_iter().try_for_each(|fd| Ok(rustix::io::fcntl_setfd(fd, FdFlags::empty())?));
-        // SAFETY: between fork and exec the closure only makes fcntl calls, which are async-signal-safe; `fds`
-        // collects at most two numbers, and the allocator of the standard library's `pre_exec` callers is usable
-        // as documented for glibc's and musl's fork.
+        let numbers: Vec<i32> = copy.fds().iter().map(AsRawFd::as_raw_fd).collect();
+        let inherit = move || {
+            let _open = &copy;
+            numbers.iter().try_for_each(|number| {
+                // SAFETY: `copy` keeps the descriptors open, in the parent until the command is dropped, so in the child.
+                let fd = unsafe { BorrowedFd::borrow_raw(*number) };
+                Ok(rustix::io::fcntl_setfd(fd, FdFlags::empty())?)
+            })
+        };
+        // SAFETY: between fork and exec the closure only makes fcntl calls, which are async-signal-safe, and allocates
+        // nothing.
         unsafe { command.pre_exec(inherit) };
         Ok(ticket)
     }

@@ -110,6 +110,21 @@ pub(crate) struct Spec {
     pub(crate) file: Option<FileSpec>,
 }
 
+impl Spec {
+    /// Read-write, committed memory for its owner alone.
+    pub(crate) fn new(size: u64) -> Spec {
+        Spec {
+            size,
+            protection: Protection::ReadWrite,
+            reserve: false,
+            exact: false,
+            share: Share::Owner,
+            inheritable: false,
+            file: None,
+        }
+    }
+}
+
 /// The file behind a mapping.
 #[derive(Debug, Clone)]
 pub(crate) struct FileSpec {

@@ -36,20 +36,12 @@ pub(crate) fn list(everything: bool) -> io::Result<Vec<Entry>> {
 fn of_stat(name: String, origin: Origin, stat: &rustix::fs::Stat) -> Entry {
     let changed = u64::try_from(stat.st_ctime).ok().map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs(s));
     Entry {
-        name,
-        name_is_cut: false,
-        origin,
         size: Some(stat.st_size as u64),
         resident: Some(stat.st_blocks as u64 * 512),
-        protection: None,
-        reserved: false,
-        file: None,
         owner: Some(user_name(stat.st_uid)),
         mode: Some(stat.st_mode & 0o777),
         changed,
-        sync: None,
-        stale: false,
-        holders: Vec::new(),
+        ..Entry::bare(name, origin)
     }
 }
 
@@ -135,21 +127,14 @@ fn system_v(seen: &[Sighting], entries: &mut Vec<Entry>) {
         // The table prints the mode in octal digits.
         let mode = u32::from_str_radix(&mode.to_string(), 8).ok().map(|mode| mode & 0o777);
         entries.push(Entry {
-            name,
-            name_is_cut: false,
-            origin: Origin::SysV,
             size: Some(size as u64),
             resident: Some(rss as u64),
-            protection: None,
-            reserved: false,
-            file: None,
             owner: Some(user_name(uid as u32)),
             mode,
             changed: u64::try_from(ctime).ok().map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs(s)),
-            sync: None,
-            stale: false,
             // The kernel shows a segment's id as the inode of its views.
             holders: holders(seen, |s| s.path.starts_with("/SYSV") && s.ino == id as u64),
+            ..Entry::bare(name, Origin::SysV)
         });
     }
 }
@@ -167,20 +152,9 @@ fn anonymous(seen: &[Sighting], entries: &mut Vec<Entry>) {
         });
         let word = path.trim_end_matches(" (deleted)");
         entries.push(Entry {
-            name: format!("{word}#{ino}"),
-            name_is_cut: false,
-            origin: Origin::Anonymous,
             size: largest.max(),
-            resident: None,
-            protection: None,
-            reserved: false,
-            file: None,
-            owner: None,
-            mode: None,
-            changed: None,
-            sync: None,
-            stale: false,
             holders: holders(&group, |_| true),
+            ..Entry::bare(format!("{word}#{ino}"), Origin::Anonymous)
         });
     }
 }

@@ -70,23 +70,12 @@ pub(crate) fn list(everything: bool) -> io::Result<Vec<Entry>> {
 }
 
 fn entry(slot: &Slot, text: &str, kind: Kind, holders: Vec<Holder>) -> Entry {
-    let mut entry = Entry {
-        name: format!(r"{}\{text}", if slot.is_global() { "Global" } else { "Local" }),
-        name_is_cut: false,
-        origin: Origin::Named(kind),
-        size: None,
-        resident: None,
-        protection: None,
-        reserved: false,
-        file: None,
-        owner: None,
-        mode: None,
-        changed: None,
-        sync: None,
-        stale: false,
+    let directory = if slot.is_global() { "Global" } else { "Local" };
+    let mut entry = Entry::bare(format!(r"{directory}\{text}"), Origin::Named(kind));
+    if kind == Kind::Mapping {
         // The table was read before we opened it for the look below.
-        holders: if kind == Kind::Mapping { holders } else { Vec::new() },
-    };
+        entry.holders = holders;
+    }
     if kind == Kind::Mapping {
         let open = |writable| Section::open(slot, writable).ok().flatten();
         if let Some(section) = open(true).or_else(|| open(false)) {

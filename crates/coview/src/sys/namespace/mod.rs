@@ -113,6 +113,28 @@ pub struct Entry {
     pub holders: Vec<Holder>,
 }
 
+impl Entry {
+    /// What nothing more is known of.
+    fn bare(name: String, origin: Origin) -> Entry {
+        Entry {
+            name,
+            name_is_cut: false,
+            origin,
+            size: None,
+            resident: None,
+            protection: None,
+            reserved: false,
+            file: None,
+            owner: None,
+            mode: None,
+            changed: None,
+            sync: None,
+            stale: false,
+            holders: Vec::new(),
+        }
+    }
+}
+
 /// What [`inspect::sweep`](crate::inspect::sweep) gave back or, in a dry run, would give back.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
