@@ -1,8 +1,6 @@
 //! `coview create`: makes an object, fills it, and holds it.
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::Receiver;
 
@@ -10,6 +8,7 @@ use coview::{Access, Mapping, Namespace, Share, View};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::child::{self, Event};
+use super::source::Source;
 use crate::cli::CreateArgs;
 use crate::failure::Failure;
 use crate::output;
@@ -20,7 +19,7 @@ const PIECE: usize = 1 << 20;
 const LONG: u64 = 256 << 20;
 
 pub(crate) fn run(args: &CreateArgs) -> Result<ExitCode, Failure> {
-    let source = args.from.as_deref().map(open_source).transpose()?;
+    let source = args.from.as_deref().map(Source::open).transpose()?;
     // Until here nothing exists and Ctrl-C just ends us; from here on it must not leave anything behind.
     let (events, inbox) = child::watch()?;
     let mapping = make(args, source, &inbox)?;
@@ -64,31 +63,6 @@ fn make(args: &CreateArgs, source: Option<Source>, inbox: &Receiver<Event>) -> R
         fill(&mapping, &mut bytes, len, inbox).map_err(|failure| failure.while_doing(&format!("copying {shown}")))?;
     }
     Ok(mapping)
-}
-
-/// What the object shall contain.
-struct Source {
-    bytes: Box<dyn Read>,
-    len: u64,
-    shown: String,
-}
-
-/// A file as it is; standard input, whose length nobody knows, as a whole.
-fn open_source(from: &Path) -> Result<Source, Failure> {
-    if from == Path::new("-") {
-        let mut all = Vec::new();
-        io::stdin().lock().read_to_end(&mut all)?;
-        let len = all.len() as u64;
-        return Ok(Source { bytes: Box::new(io::Cursor::new(all)), len, shown: "standard input".into() });
-    }
-    let shown = from.display().to_string();
-    let open = || -> io::Result<(File, u64)> {
-        let file = File::open(from)?;
-        let len = file.metadata()?.len();
-        Ok((file, len))
-    };
-    let (file, len) = open().map_err(|error| Failure::new(format!("cannot read {shown}: {error}")))?;
-    Ok(Source { bytes: Box::new(file), len, shown })
 }
 
 fn fill(mapping: &Mapping, source: &mut dyn Read, len: u64, inbox: &Receiver<Event>) -> Result<(), Failure> {

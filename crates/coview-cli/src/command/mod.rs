@@ -6,5 +6,6 @@ pub(crate) mod doctor;
 pub(crate) mod gc;
 pub(crate) mod list;
 pub(crate) mod read;
+pub(crate) mod source;
 pub(crate) mod sync;
 pub(crate) mod write;

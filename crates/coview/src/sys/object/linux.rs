@@ -238,7 +238,7 @@ impl Object {
         unsafe { self.robust().unlock(false) }
     }
 
-    /// Sets the event; whether it was set already.
+    /// Sets the event.
     pub(crate) fn set(&self) -> io::Result<()> {
         self.commit_word().commit(|_| Some(1)).map(drop)
     }
