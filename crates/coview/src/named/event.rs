@@ -88,7 +88,7 @@ impl EventOptions {
     /// # Errors
     /// As [`create`](Self::create), less `AlreadyExists`.
     pub fn open_or_create(&self, name: &str) -> Result<(Event, Disposition)> {
-        let (handle, disposition) = Handle::make("open or create", Some(name), self.make(), &self.common)?;
+        let (handle, disposition) = Handle::make("open or create", name, self.make(), &self.common)?;
         Ok((Event { handle }, disposition))
     }
 }
@@ -114,7 +114,7 @@ impl Event {
 
     /// The name it was made or opened by.
     pub fn name(&self) -> Option<&Name> {
-        self.handle.name.as_ref()
+        Some(&self.handle.name)
     }
 
     /// Sets it.

@@ -23,15 +23,12 @@ use crate::sys::object::{Make, Object, Waited};
 /// A handle and the name it goes by in messages.
 struct Handle {
     object: Object,
-    name: Option<Name>,
+    name: Name,
 }
 
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => name.fmt(f),
-            None => f.write_str("an unnamed object"),
-        }
+        self.name.fmt(f)
     }
 }
 
@@ -49,24 +46,17 @@ struct Common {
 }
 
 impl Handle {
-    fn make(operation: &'static str, name: Option<&str>, make: Make, common: &Common) -> Result<(Handle, Disposition)> {
-        let name = name.map(Name::parse).transpose()?;
-        let slot = name.as_ref().map(|name| name.slot(operation)).transpose()?;
-        let made = Object::create(slot.as_ref(), make, &common.share, common.inheritable);
-        match made {
-            Ok((object, new)) => {
-                let disposition = if new { Disposition::Created } else { Disposition::Opened };
-                Ok((Handle { object, name }, disposition))
-            }
-            Err(error) => Err(match &name {
-                Some(name) => explain(operation, name, error),
-                None => explain(operation, "an unnamed object", error),
-            }),
+    fn make(operation: &'static str, name: &str, make: Make, common: &Common) -> Result<(Handle, Disposition)> {
+        let name = Name::parse(name)?;
+        match Object::create(&name.slot(operation)?, make, &common.share, common.inheritable) {
+            Ok((object, true)) => Ok((Handle { object, name }, Disposition::Created)),
+            Ok((object, false)) => Ok((Handle { object, name }, Disposition::Opened)),
+            Err(error) => Err(explain(operation, &name, error)),
         }
     }
 
     fn create(name: &str, make: Make, common: &Common) -> Result<Handle> {
-        match Handle::make("create", Some(name), make, common)? {
+        match Handle::make("create", name, make, common)? {
             (handle, Disposition::Created) => Ok(handle),
             (handle, Disposition::Opened) => Err(exists("create", handle)),
         }
@@ -75,7 +65,7 @@ impl Handle {
     fn open(name: &str, kind: Kind) -> Result<Handle> {
         let name = Name::parse(name)?;
         match Object::open(&name.slot("open")?, kind) {
-            Ok(Some(object)) => Ok(Handle { object, name: Some(name) }),
+            Ok(Some(object)) => Ok(Handle { object, name }),
             Ok(None) => Err(absent("open", &name)),
             Err(error) => Err(explain("open", &name, error)),
         }

@@ -117,7 +117,7 @@ impl MutexOptions {
     /// # Errors
     /// As [`create`](Self::create), less `AlreadyExists`.
     pub fn open_or_create(&self, name: &str) -> Result<(Mutex, Disposition)> {
-        let (handle, disposition) = Handle::make("open or create", Some(name), Make::Mutex, &self.common)?;
+        let (handle, disposition) = Handle::make("open or create", name, Make::Mutex, &self.common)?;
         Ok((Mutex { handle }, disposition))
     }
 }
@@ -151,7 +151,7 @@ impl Mutex {
 
     /// The name it was made or opened by.
     pub fn name(&self) -> Option<&Name> {
-        self.handle.name.as_ref()
+        Some(&self.handle.name)
     }
 
     /// Takes it, waiting for as long as it takes.

@@ -96,7 +96,7 @@ impl SemaphoreOptions {
     /// # Errors
     /// As [`create`](Self::create), less `AlreadyExists`.
     pub fn open_or_create(&self, name: &str) -> Result<(Semaphore, Disposition)> {
-        let (handle, disposition) = Handle::make("open or create", Some(name), self.make()?, &self.common)?;
+        let (handle, disposition) = Handle::make("open or create", name, self.make()?, &self.common)?;
         Ok((Semaphore { handle }, disposition))
     }
 }
@@ -121,7 +121,7 @@ impl Semaphore {
 
     /// The name it was made or opened by.
     pub fn name(&self) -> Option<&Name> {
-        self.handle.name.as_ref()
+        Some(&self.handle.name)
     }
 
     /// Takes a permit, waiting for as long as it takes.

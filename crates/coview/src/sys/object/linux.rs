@@ -35,7 +35,7 @@ pub(crate) struct Object {
     kind: Kind,
     /// Before the binding: a mapped page keeps the lock on the name, so it must be gone when closing asks who else holds it.
     page: ManuallyDrop<Arc<Page>>,
-    binding: ManuallyDrop<Option<Binding>>,
+    binding: ManuallyDrop<Binding>,
 }
 
 impl Drop for Object {
@@ -138,12 +138,7 @@ fn kind_of(make: Make) -> Kind {
 
 impl Object {
     /// A new object, or the live one of that name; whether it is new.
-    pub(crate) fn create(
-        slot: Option<&Slot>,
-        make: Make,
-        share: &Share,
-        inheritable: bool,
-    ) -> io::Result<(Object, bool)> {
+    pub(crate) fn create(slot: &Slot, make: Make, share: &Share, inheritable: bool) -> io::Result<(Object, bool)> {
         let kind = kind_of(make);
         let page = contents(make);
         let init = |fd: BorrowedFd<'_>| -> io::Result<()> {
@@ -153,19 +148,13 @@ impl Object {
                 false => Err(Errno::IO.into()),
             }
         };
-        let (object, new) = match slot {
-            Some(slot) => match namespace::create(slot, Variant::new(kind, 0), true, mode_of(share)?, init)? {
-                Creation::Created(binding) => (Object::of(binding, kind)?, true),
-                Creation::Existing(binding) => (Object::of(binding, kind)?, false),
-            },
-            None => {
-                let fd = rustix::fs::memfd_create(c"coview", rustix::fs::MemfdFlags::CLOEXEC)?;
-                init(fd.as_fd())?;
-                (Object::new(None, kind, Page::of(fd.as_fd())?), true)
-            }
+        let (binding, new) = match namespace::create(slot, Variant::new(kind, 0), true, mode_of(share)?, init)? {
+            Creation::Created(binding) => (binding, true),
+            Creation::Existing(binding) => (binding, false),
         };
-        if let Some(binding) = object.binding.as_ref().filter(|_| inheritable) {
-            rustix::io::fcntl_setfd(binding, rustix::io::FdFlags::empty())?;
+        let object = Object::of(binding, kind)?;
+        if inheritable {
+            rustix::io::fcntl_setfd(&*object.binding, rustix::io::FdFlags::empty())?;
         }
         Ok((object, new))
     }
@@ -178,11 +167,7 @@ impl Object {
     fn of(binding: Binding, kind: Kind) -> io::Result<Object> {
         check(binding.as_fd())?;
         let page = Page::of(binding.as_fd())?;
-        Ok(Object::new(Some(binding), kind, page))
-    }
-
-    fn new(binding: Option<Binding>, kind: Kind, page: Arc<Page>) -> Object {
-        Object { kind, page: ManuallyDrop::new(page), binding: ManuallyDrop::new(binding) }
+        Ok(Object { kind, page: ManuallyDrop::new(page), binding: ManuallyDrop::new(binding) })
     }
 
     fn robust(&self) -> Robust<'_> {
