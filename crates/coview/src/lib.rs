@@ -6,6 +6,7 @@
 //!
 //! - [`Mapping`], [`MappingOptions`]: make, open, hand over.
 //! - [`View`], [`Windows`]: read, write, atomics, a large mapping window by window.
+//! - [`Mutex`], [`Event`], [`Semaphore`], [`wait_any`]: by name, robust against any death; [`sync`]: in a view.
 //! - [`inspect`]: what there is, who holds it, what the dead left.
 //! - [`os`]: descriptors and handles.
 //!
@@ -20,7 +21,9 @@ mod mapping;
 mod name;
 mod named;
 pub mod os;
+mod primitive;
 mod shared;
+pub mod sync;
 mod sys;
 mod view;
 

@@ -13,6 +13,7 @@ use crate::explain::explain;
 use crate::mapping::{Access, Mapping, Object, Protection, out_of_range};
 pub use crate::shared::Atomic;
 use crate::shared::{copy_in, copy_out};
+use crate::sync::Placed;
 pub use crate::sys::mapping::Advice;
 use crate::sys::mapping::{RawView, granularity};
 
@@ -314,20 +315,32 @@ impl View {
         Ok(())
     }
 
-    fn place<A: Atomic>(&self, operation: &'static str, offset: usize) -> Result<&A> {
-        self.check(operation, offset, size_of::<A>())?;
-        self.check_committed(operation, offset, size_of::<A>())?;
-        let at = self.as_ptr().wrapping_add(offset).cast::<A>();
-        if !at.is_aligned() {
-            let why = format!(
-                "an atomic of {0} bytes needs an offset that is a multiple of {0} in the mapping",
-                align_of::<A>()
-            );
-            return Err(Error::new(ErrorKind::OutOfRange, operation, why).on(&self.object));
+    /// A primitive of [`sync`](crate::sync), or an atomic, that stands at `offset` in the view. Every process that places
+    /// the same one at the same offset of the mapping has the same one; a new mapping's zeros are a fresh one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`] also for an offset that is not a multiple of its alignment,
+    /// [`ErrorKind::AccessDenied`] unless the view was mapped with [`Access::ReadWrite`].
+    pub fn place<P: Placed>(&self, offset: usize) -> Result<&P> {
+        if self.access != Access::ReadWrite {
+            let why = "primitives are changed in place and shared: map the view with Access::ReadWrite";
+            return Err(Error::new(ErrorKind::AccessDenied, "place in", why).on(&self.object));
         }
-        // SAFETY: in range, aligned, mapped while `self` lives, and any bytes are a value of an atomic integer. The
-        // memory is shared mutably only through atomics and raw copies.
+        let at = self.locate::<P>("place in", offset)?;
+        // SAFETY: in range, aligned, mapped while `self` lives, any bytes are a value of it and it may be used by
+        // everybody at once (contract of `Placed`).
         Ok(unsafe { &*at })
+    }
+
+    fn locate<T>(&self, operation: &'static str, offset: usize) -> Result<*const T> {
+        self.check(operation, offset, size_of::<T>())?;
+        self.check_committed(operation, offset, size_of::<T>())?;
+        let at = self.as_ptr().wrapping_add(offset).cast::<T>();
+        if at.is_aligned() {
+            return Ok(at);
+        }
+        let why = format!("it needs an offset in the mapping that is a multiple of {}", align_of::<T>());
+        Err(Error::new(ErrorKind::OutOfRange, operation, why).on(&self.object))
     }
 
     /// The atomic integer at `offset` in the view, shared with all processes.
@@ -337,7 +350,10 @@ impl View {
     /// was mapped for reading (then see [`load`](View::load)).
     pub fn atomic<A: Atomic>(&self, offset: usize) -> Result<&A> {
         self.check_write("place an atomic in")?;
-        self.place("place an atomic in", offset)
+        let at = self.locate::<A>("place an atomic in", offset)?;
+        // SAFETY: in range, aligned, mapped while `self` lives, and any bytes are a value of an atomic integer. The
+        // memory is shared mutably only through atomics and raw copies.
+        Ok(unsafe { &*at })
     }
 
     /// Reads the atomic integer at `offset` in the view; also in a view that was mapped for reading.
@@ -345,7 +361,9 @@ impl View {
     /// # Errors
     /// [`ErrorKind::OutOfRange`], also for an offset that is not aligned.
     pub fn load<A: Atomic>(&self, offset: usize, order: Ordering) -> Result<A::Value> {
-        Ok(self.place::<A>("read", offset)?.load(order))
+        let at = self.locate::<A>("read", offset)?;
+        // SAFETY: as in `atomic`.
+        Ok(unsafe { &*at }.load(order))
     }
 
     /// All bytes as a slice.

@@ -17,8 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::{absent, exists, explain};
 use crate::mapping::{Disposition, Share};
 use crate::name::Name;
+use crate::sys::lock::Taken;
 use crate::sys::namespace::Kind;
-use crate::sys::object::{Make, Object, Waited};
+use crate::sys::object::{Make, Object};
 
 /// A handle and the name it goes by in messages.
 struct Handle {
@@ -73,9 +74,8 @@ impl Handle {
 
     /// Waits for this one object: `Some(abandoned)` when it was had.
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<bool>> {
-        match crate::sys::object::wait(&[&self.object], false, timeout) {
-            Ok(Waited::Had { abandoned, .. }) => Ok(Some(!abandoned.is_empty())),
-            Ok(Waited::TimedOut) => Ok(None),
+        match self.object.take(timeout) {
+            Ok(taken) => Ok(taken.map(|taken| taken == Taken::Abandoned)),
             Err(error) => Err(explain("wait for", self, error)),
         }
     }

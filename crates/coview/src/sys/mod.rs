@@ -10,7 +10,6 @@ use std::fmt;
 use std::io;
 
 pub(crate) mod health;
-#[cfg(target_os = "linux")]
 pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod namespace;

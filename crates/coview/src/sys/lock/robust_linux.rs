@@ -4,24 +4,26 @@
 //! Its protocol, and why the ready-made one strands waiters, is in `docs/format.md`.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::Taken;
 use super::thread_linux::{Me, me};
+use crate::primitive::{AtomicU32, Ordering};
 use crate::sys::wait::wake;
 
 const TID: u32 = 0x3fff_ffff;
 const DIED: u32 = 0x4000_0000;
 const WAITERS: u32 = 0x8000_0000;
 
-/// How a lock was had.
+/// Where the list node behind a lock word lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
-    Clean,
-    /// Its last owner died with it.
-    Abandoned,
+pub(crate) enum Node {
+    /// In memory of this process alone.
+    Private,
+    /// In memory that other processes write.
+    Placed,
 }
 
-/// The words of one lock, which others placed, and its list node, which is this process's own memory.
+/// The words of one lock, which others placed.
 #[derive(Clone, Copy)]
 pub(crate) struct Robust<'a> {
     /// Owner's thread number, DIED, WAITERS.
@@ -30,6 +32,7 @@ pub(crate) struct Robust<'a> {
     pub(crate) waiting: &'a AtomicU32,
     /// How often the owner has it beyond the first.
     pub(crate) depth: &'a AtomicU32,
+    pub(crate) node: Node,
 }
 
 impl Robust<'_> {
@@ -37,8 +40,8 @@ impl Robust<'_> {
     /// since others may sleep too.
     ///
     /// # Safety
-    /// 1. The node of `word` (see [`Me::node_of`]) is memory of this process alone, 8 bytes before it and 8 behind,
-    ///    and stays mapped for as long as the lock is held.
+    /// 1. The node of `word` (see [`Me::node_of`]) lies where `node` says: private from 8 bytes before it to 8 behind, placed
+    ///    8 behind; it is for this lock alone and stays mapped for as long as the lock is held.
     pub(crate) unsafe fn try_lock(&self, waited: bool) -> io::Result<Option<Taken>> {
         let me = me()?;
         let node = me.node_of(self.word);
@@ -59,8 +62,12 @@ impl Robust<'_> {
         };
         if taken.is_some() {
             self.depth.store(0, Ordering::Relaxed);
-            // SAFETY: (1), and it is on no list, since we did not own the lock.
-            unsafe { me.link(node) };
+            match self.node {
+                // SAFETY: (1), and it is on no list, since we did not own the lock.
+                Node::Private => unsafe { me.link(node) },
+                // SAFETY: as above.
+                Node::Placed => unsafe { me.link_placed(node) },
+            }
         }
         me.settle(before);
         Ok(taken)
@@ -109,6 +116,10 @@ impl Robust<'_> {
     pub(crate) unsafe fn unlock(&self, abandon: bool) -> io::Result<bool> {
         let me = me()?;
         if self.word.load(Ordering::Relaxed) & TID != me.tid() {
+            // A peer may have written over a word that we have: then its node is on our list all the same.
+            if self.node == Node::Placed {
+                me.unlink_placed(me.node_of(self.word));
+            }
             return Ok(false);
         }
         let depth = self.depth.load(Ordering::Relaxed);
@@ -118,15 +129,21 @@ impl Robust<'_> {
         }
         let node = me.node_of(self.word);
         let before = me.announce(node);
-        // SAFETY: we own the lock at its first depth, so we have linked the node and not unlinked it since.
-        unsafe { me.unlink(node) };
-        let free = if abandon { DIED } else { 0 };
-        // Release: pairs with the Acquire in `try_lock`. SeqCst: ordered against `enlist`.
-        if self.word.compare_exchange(me.tid(), free, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            // Somebody waited. As long as anybody may, WAITERS stays, and the kernel knows whom to wake if we die here.
-            let keep = if self.waiting.load(Ordering::SeqCst) == 0 { 0 } else { WAITERS };
-            self.word.store(free | keep, Ordering::SeqCst);
+        match self.node {
+            // SAFETY: we own the lock at its first depth, so we have linked the node and not unlinked it since.
+            Node::Private => unsafe { me.unlink(node) },
+            Node::Placed => me.unlink_placed(node),
         }
+        let free = if abandon { DIED } else { 0 };
+        // Release: pairs with the Acquire in `try_lock`. Acquire on failure: who set WAITERS had counted itself before,
+        // and is seen to have.
+        if self.word.compare_exchange(me.tid(), free, Ordering::SeqCst, Ordering::Acquire).is_err() {
+            // Somebody waits. As long as anybody may, WAITERS stays, and the kernel knows whom to wake if we die here.
+            let keep = if self.waiting.load(Ordering::SeqCst) == 0 { 0 } else { WAITERS };
+            // An exchange, not a store: later than every mark of a waiter whose count the next load must see.
+            self.word.swap(free | keep, Ordering::SeqCst);
+        }
+        // Also without WAITERS: the owner before may have died between clearing it and waking.
         if self.waiting.load(Ordering::SeqCst) != 0 {
             wake(self.word, 1);
         }

@@ -16,6 +16,7 @@ use super::mode_linux::mode_of;
 use super::record_linux::Record;
 use super::{Access, Advice, FileSpec, Protection, Spec, commit_file, lengthen, no_memory, round_up};
 use crate::sys::Refusal;
+use crate::sys::lock::held_within;
 use crate::sys::namespace::{self, Binding, Creation, Kind, Slot, Variant};
 
 /// Step of a view's offset in bytes.
@@ -619,6 +620,11 @@ impl RawView {
 
 impl Drop for RawView {
     fn drop(&mut self) {
+        // A lock in it that a thread of ours still has is on that thread's list, which the kernel follows when it ends.
+        // The guard was forgotten, so nobody will ever give the lock back: the range stays mapped.
+        if held_within(self.base.addr()..self.base.addr() + self.len) {
+            return;
+        }
         match self.attached {
             // SAFETY: the address came from shmat, and nothing borrowed from the view outlives it.
             Some(whole) => drop(unsafe { libc::shmdt(whole) }),

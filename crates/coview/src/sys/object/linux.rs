@@ -12,7 +12,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use super::{Make, SyncState, Timeout, WAIT_MAX, Waited};
 use crate::sys::Refusal;
-use crate::sys::lock::{CommitWord, Me, Robust, Taken, me, pid_namespace};
+use crate::sys::lock::{CommitWord, Node, Pending, Robust, Taken, me};
 use crate::sys::mapping::{Share, mode_of, page_size};
 use crate::sys::namespace::{self, Binding, Creation, Kind, Slot, Variant};
 use crate::sys::process;
@@ -112,11 +112,11 @@ impl Drop for Page {
     }
 }
 
-fn contents(make: Make) -> Vec<u8> {
+fn contents(make: Make) -> io::Result<Vec<u8>> {
     let mut page = vec![0; page_size() as usize];
     page[..8].copy_from_slice(MAGIC);
     page[8..12].copy_from_slice(&REVISION.to_ne_bytes());
-    page[NAMESPACE_AT..NAMESPACE_AT + 8].copy_from_slice(&pid_namespace().to_ne_bytes());
+    page[NAMESPACE_AT..NAMESPACE_AT + 8].copy_from_slice(&me()?.namespace().to_ne_bytes());
     let (manual, maximum, state) = match make {
         Make::Mutex => (0, 0, 0),
         Make::Event { manual, set } => (u32::from(manual), 0, u32::from(set)),
@@ -125,7 +125,7 @@ fn contents(make: Make) -> Vec<u8> {
     page[MANUAL_AT..MANUAL_AT + 4].copy_from_slice(&manual.to_ne_bytes());
     page[MAXIMUM_AT..MAXIMUM_AT + 4].copy_from_slice(&maximum.to_ne_bytes());
     page[COMMIT_AT..COMMIT_AT + 8].copy_from_slice(&u64::from(state).to_ne_bytes());
-    page
+    Ok(page)
 }
 
 fn kind_of(make: Make) -> Kind {
@@ -140,7 +140,7 @@ impl Object {
     /// A new object, or the live one of that name; whether it is new.
     pub(crate) fn create(slot: &Slot, make: Make, share: &Share, inheritable: bool) -> io::Result<(Object, bool)> {
         let kind = kind_of(make);
-        let page = contents(make);
+        let page = contents(make)?;
         let init = |fd: BorrowedFd<'_>| -> io::Result<()> {
             crate::sys::mapping::commit_file(fd, 0, page.len() as u64)?;
             match rustix::io::pwrite(fd, &page, 0)? == page.len() {
@@ -172,11 +172,12 @@ impl Object {
 
     fn robust(&self) -> Robust<'_> {
         let word = page_size() as usize - WORD_BEFORE_END;
-        Robust { word: self.page.u32_at(word), waiting: self.page.u32_at(word - 4), depth: self.page.u32_at(word - 8) }
+        let (waiting, depth) = (self.page.u32_at(word - 4), self.page.u32_at(word - 8));
+        Robust { word: self.page.u32_at(word), waiting, depth, node: Node::Private }
     }
 
     fn commit_word(&self) -> CommitWord<'_> {
-        CommitWord(self.page.u64_at(COMMIT_AT))
+        CommitWord { word: self.page.u64_at(COMMIT_AT), id: self.page.u64_at(COMMIT_AT + 8) }
     }
 
     /// What one wait takes from the state. `None`: there is nothing.
@@ -201,8 +202,20 @@ impl Object {
             // SAFETY: the node lies in the private page behind the shared one; a held lock keeps the object mapped,
             // since `MutexGuard` borrows it.
             Kind::Mutex => unsafe { self.robust().try_lock(waited) },
-            _ => Ok(self.commit_word().take(self.taking()).then_some(Taken::Clean)),
+            _ => Ok(self.commit_word().take(self.taking()).map(|_| Taken::Clean)),
         }
+    }
+
+    /// Takes it, waiting for at most `timeout`.
+    pub(crate) fn take(&self, timeout: Timeout) -> io::Result<Option<Taken>> {
+        if let Some(taken) = self.attempt(false)? {
+            return Ok(Some(taken));
+        }
+        Ok(match wait(&[self], false, timeout)? {
+            Waited::Had { abandoned, .. } if abandoned.is_empty() => Some(Taken::Clean),
+            Waited::Had { .. } => Some(Taken::Abandoned),
+            Waited::TimedOut => None,
+        })
     }
 
     /// Undoes an attempt that succeeded.
@@ -248,7 +261,7 @@ fn check(fd: BorrowedFd<'_>) -> io::Result<()> {
     if got < head.len() || size < page_size() || &head[..8] != MAGIC || head[8..12] != REVISION.to_ne_bytes() {
         return Err(Refusal::Corrupt("the object's page is damaged or of another version, at offset 0".into()).into());
     }
-    if head[NAMESPACE_AT..NAMESPACE_AT + 8] != pid_namespace().to_ne_bytes() {
+    if head[NAMESPACE_AT..NAMESPACE_AT + 8] != me()?.namespace().to_ne_bytes() {
         let why = "it was made in another PID namespace, where thread numbers mean other threads; \
                    share the PID namespace (--pid=container:… or hostPID) to use it";
         return Err(Refusal::Unsupported(why.into()).into());
@@ -269,8 +282,8 @@ pub(crate) fn peek(kind: Kind, fd: BorrowedFd<'_>) -> io::Result<SyncState> {
     match kind {
         Kind::Mutex => {
             let value = AtomicU32::new(word(lock));
-            let (thread, died) =
-                Robust { word: &value, waiting: &AtomicU32::new(0), depth: &AtomicU32::new(0) }.owner();
+            let none = AtomicU32::new(0);
+            let (thread, died) = Robust { word: &value, waiting: &none, depth: &none, node: Node::Private }.owner();
             state.owner = thread.map(|thread| (thread, process::process_of_thread(thread).unwrap_or(thread)));
             state.abandoned = died;
             state.waiters = Some(word(lock - 4));
@@ -364,7 +377,7 @@ fn every(objects: &[&Object], waited: bool) -> io::Result<Result<Vec<Taken>, usi
 fn expect(object: &Object) -> Option<(&AtomicU32, u32)> {
     match object.kind {
         Kind::Mutex => object.robust().expect().map(|value| (object.robust().word, value)),
-        _ => object.commit_word().expect(object.taking()).map(|value| (object.commit_word().futex(), value)),
+        _ => object.commit_word().expect(object.taking()).map(|value| (object.commit_word().spot().word(), value)),
     }
 }
 
@@ -373,7 +386,7 @@ fn expect(object: &Object) -> Option<(&AtomicU32, u32)> {
 /// objects the others' wake-ups come with the back-stop then.
 struct Enlisted<'a> {
     objects: &'a [&'a Object],
-    announced: Option<(Me, *mut u8)>,
+    announced: Option<Pending>,
 }
 
 impl Enlisted<'_> {
@@ -383,10 +396,9 @@ impl Enlisted<'_> {
 
     fn enlist(&mut self) -> io::Result<()> {
         if self.announced.is_none() {
-            let me = me()?;
             let first = self.objects[0];
-            let word = if first.kind == Kind::Mutex { first.robust().word } else { first.commit_word().futex() };
-            self.announced = Some((me, me.announce(me.node_of(word))));
+            let word = if first.kind == Kind::Mutex { first.robust().word } else { first.commit_word().spot().word() };
+            self.announced = Some(me()?.pending_on(word));
             self.mutexes().for_each(|object| object.robust().enlist());
         }
         Ok(())
@@ -395,9 +407,8 @@ impl Enlisted<'_> {
 
 impl Drop for Enlisted<'_> {
     fn drop(&mut self) {
-        if let Some((me, before)) = self.announced {
+        if self.announced.is_some() {
             self.mutexes().for_each(|object| object.robust().retire());
-            me.settle(before);
         }
     }
 }

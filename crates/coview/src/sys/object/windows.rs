@@ -17,6 +17,7 @@ use windows_sys::Win32::System::Threading::{
 
 use super::{Make, Timeout, WAIT_MAX, Waited};
 use crate::sys::Refusal;
+use crate::sys::lock::Taken;
 use crate::sys::mapping::{Security, Share};
 use crate::sys::namespace::{Kind, Slot, owned, wrong_kind};
 use crate::sys::wait::Deadline;
@@ -103,6 +104,15 @@ impl Object {
 
     fn raw(&self) -> HANDLE {
         self.handle.as_raw_handle()
+    }
+
+    /// Takes it, waiting for at most `timeout`.
+    pub(crate) fn take(&self, timeout: Timeout) -> io::Result<Option<Taken>> {
+        Ok(match wait(&[self], false, timeout)? {
+            Waited::Had { abandoned, .. } if abandoned.is_empty() => Some(Taken::Clean),
+            Waited::Had { .. } => Some(Taken::Abandoned),
+            Waited::TimedOut => None,
+        })
     }
 
     /// Gives the mutex back once. `false`: this thread does not own it.

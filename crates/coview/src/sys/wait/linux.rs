@@ -1,12 +1,13 @@
 //! Futexes that processes share.
 
 use std::io;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Timespec, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::primitive::{AtomicU32, AtomicU64};
 
 /// The longest sleep. No protocol here needs it with one death at a time; two at once can strand a waiter
 /// (`docs/design.md`), and this is how long.
@@ -60,4 +61,36 @@ fn sleep_on_several(words: &[(&AtomicU32, u32)], left: Duration) -> rustix::io::
 pub(crate) fn wake(word: &AtomicU32, count: u32) {
     // It fails only for addresses that are not mapped, and a reference is.
     let _ = futex::wake(word, Flags::empty(), count);
+}
+
+/// Where the sleepers of a commit word are: the half of it that is a futex.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot<'a>(&'a AtomicU32);
+
+impl<'a> Spot<'a> {
+    /// The later half of the word, as numbers are written here; `id` is for systems without futexes between processes.
+    pub(crate) fn of(word: &'a AtomicU64, _id: &'a AtomicU64) -> Spot<'a> {
+        let half = if cfg!(target_endian = "little") { 1 } else { 0 };
+        let at = word.as_ptr().cast::<u32>().wrapping_add(half);
+        // SAFETY: it lies inside the atomic, which lives for 'a, is aligned for it, and is only touched atomically.
+        Spot(unsafe { AtomicU32::from_ptr(at) })
+    }
+
+    /// The futex.
+    pub(crate) fn word(self) -> &'a AtomicU32 {
+        self.0
+    }
+
+    /// Nothing needs to be there before somebody can be woken.
+    pub(crate) fn prepare(self) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn sleep(self, expected: u32, left: Duration) -> io::Result<()> {
+        sleep(&[(self.0, expected)], left)
+    }
+
+    pub(crate) fn wake_all(self) {
+        wake(self.0, u32::MAX >> 1);
+    }
 }

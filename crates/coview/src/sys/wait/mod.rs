@@ -1,12 +1,19 @@
 //! Sleeping in the kernel until a word in shared memory changes.
 //!
-//! Contract: `sleep(words, until)` returns when one of the words may have changed, is not what was expected any
-//! more, or at the latest after [`BACK_STOP`]; callers look again. `wake(word, count)`.
+//! Contract of both systems: a [`Spot`] is where the sleepers of a commit word are. `sleep(expected, left)` returns when
+//! the word may have changed, is not what was expected any more, or at the latest after [`BACK_STOP`]; callers look
+//! again. `wake_all()` wakes at least one, and whoever is woken and finds no sleepers marked passes it on.
+//! On Linux also `sleep(words, left)` and `wake(word, count)` for futexes as they are.
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::*;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,142 @@
+//! A sequence lock: readers copy a value without ever making the writer wait.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::latch::{publish, read};
+use super::{Placed, refused};
+use crate::error::Result;
+use crate::primitive::AtomicU64;
+use crate::sys::lock::Words;
+use crate::sys::wait::Deadline;
+
+/// A value in shared memory that is read often and written now and then: reading takes no lock.
+///
+/// It keeps two copies, and the writer fills the one that is not the newest: a reader reads again only if a whole write
+/// began and ended under it, and after a writer's death the value before is simply still there. Writers take turns by
+/// a robust lock.
+///
+/// Layout: 40 bytes of lock, 8 of sequence, then two copies, each rounded up to 8 bytes.
+///
+/// # Examples
+///
+/// ```
+/// use coview::{Access, MappingOptions, sync::SeqLock};
+///
+/// let mapping = MappingOptions::new().size(4096).create_unnamed()?;
+/// let view = mapping.view(Access::ReadWrite)?;
+/// let pose = view.place::<SeqLock<[f64; 6]>>(0)?;
+/// pose.write(&[1.0; 6])?;
+/// assert_eq!(pose.read(), [1.0; 6]);
+/// # Ok::<(), coview::Error>(())
+/// ```
+#[repr(C)]
+#[doc(alias = "seqlock_t")]
+pub struct SeqLock<T> {
+    words: Words,
+    sequence: AtomicU64,
+    copies: [Slot<T>; 2],
+}
+
+/// A value as words of eight bytes.
+#[repr(C, align(8))]
+struct Slot<T>(UnsafeCell<T>);
+
+// SAFETY: the copies are only touched as atomics.
+unsafe impl<T: FromBytes + IntoBytes + Immutable + Send> Sync for SeqLock<T> {}
+// SAFETY: (1) atomics, and T has no invalid bytes; (2) all is touched atomically; (3) FromBytes types hold no addresses;
+// (4) repr(C).
+unsafe impl<T: FromBytes + IntoBytes + Immutable + Send> Placed for SeqLock<T> {}
+
+impl<T> Slot<T> {
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: `self` is aligned to 8 and a multiple of 8 long; its bytes lie in a cell or are padding, any bytes are
+        // a value of an atomic integer, and they are only touched as such.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), size_of::<Slot<T>>() / 8) }
+    }
+}
+
+/// The words of a value that nobody else sees.
+fn private<T>(copy: &mut MaybeUninit<Slot<T>>) -> &mut [u64] {
+    // SAFETY: as in `Slot::words`; it was zeroed, so every byte has a value.
+    unsafe { std::slice::from_raw_parts_mut(copy.as_mut_ptr().cast(), size_of::<Slot<T>>() / 8) }
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
+    fn copy<'a>(&'a self) -> impl Fn(u64) -> &'a [AtomicU64] {
+        |number| self.copies[(number & 1) as usize].words()
+    }
+
+    /// A copy of the newest value, if no writer was too fast for one attempt.
+    #[inline]
+    pub fn try_read(&self) -> Option<T> {
+        let mut copy = MaybeUninit::<Slot<T>>::zeroed();
+        read(&self.sequence, 2, self.copy(), private(&mut copy))?;
+        // SAFETY: all bytes were written, and T has no invalid ones.
+        Some(unsafe { copy.assume_init() }.0.into_inner())
+    }
+
+    /// A copy of the newest value. It never waits for anybody, but reads again for as long as writers without pause are
+    /// faster than one copy; [`read_timeout`](Self::read_timeout) does not for ever.
+    #[inline]
+    pub fn read(&self) -> T {
+        loop {
+            if let Some(value) = self.try_read() {
+                return value;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// As [`read`](Self::read), for at most `timeout`. `None`: the time is over.
+    pub fn read_timeout(&self, timeout: Duration) -> Option<T> {
+        let until = Deadline::after(Some(timeout));
+        loop {
+            if let Some(value) = self.try_read() {
+                return Some(value);
+            }
+            until.left()?;
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Makes `value` the newest.
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`](super::Mutex::lock).
+    pub fn write(&self, value: &T) -> Result<()> {
+        while !self.put(None, value)? {}
+        Ok(())
+    }
+
+    /// As [`write`](Self::write), waiting for other writers for at most `timeout`. `false`: the time is over.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_timeout(&self, value: &T, timeout: Duration) -> Result<bool> {
+        self.put(Some(timeout), value)
+    }
+
+    fn put(&self, timeout: Option<Duration>, value: &T) -> Result<bool> {
+        let explain = |error| refused("write", "a placed sequence lock", error);
+        // Abandoned or not: the writer before died between two values, and the newest whole one stands.
+        if self.words.lock(timeout).map_err(explain)?.is_none() {
+            return Ok(false);
+        }
+        let mut copy = MaybeUninit::<Slot<T>>::zeroed();
+        let words = private(&mut copy);
+        words.as_mut_bytes()[..size_of::<T>()].copy_from_slice(value.as_bytes());
+        publish(&self.sequence, self.copy(), words);
+        self.words.unlock(false).map(|_| true).map_err(explain)
+    }
+}
+
+impl<T> fmt::Debug for SeqLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeqLock").field("sequence", &self.sequence).finish_non_exhaustive()
+    }
+}

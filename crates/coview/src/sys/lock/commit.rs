@@ -1,0 +1,127 @@
+//! A state and its sleepers in one atomic word, so that whoever dies between changing and waking loses nobody.
+//!
+//! The low half is the state, the high half the futex word, of which only the topmost bit (somebody sleeps) is
+//! ever set: the Linux kernel takes a pending word whose owner bits are 0 for an unlock that its dead owner did not
+//! finish, and wakes one sleeper, who wakes the rest. The argument is in `docs/format.md`.
+
+use std::io;
+use std::time::Duration;
+
+use super::announce;
+use crate::primitive::{AtomicU64, Ordering};
+use crate::sys::wait::{Deadline, Spot};
+
+const SLEEPERS: u64 = 1 << 63;
+/// What a sleeper expects of the half that is slept on.
+const SLEEPERS_WORD: u32 = 1 << 31;
+
+/// The word; and the number of its kernel object, on systems that need one to sleep.
+#[derive(Clone, Copy)]
+pub(crate) struct CommitWord<'a> {
+    pub(crate) word: &'a AtomicU64,
+    pub(crate) id: &'a AtomicU64,
+}
+
+fn state_of(value: u64) -> u32 {
+    value as u32
+}
+
+impl<'a> CommitWord<'a> {
+    /// Where its sleepers are.
+    pub(crate) fn spot(self) -> Spot<'a> {
+        Spot::of(self.word, self.id)
+    }
+
+    /// The state now.
+    pub(crate) fn state(self) -> u32 {
+        // Acquire: pairs with the exchange in `commit`.
+        state_of(self.word.load(Ordering::Acquire))
+    }
+
+    /// Changes the state, if `change` says so, and wakes who sleeps. Returns the state before; `Err` with it if
+    /// `change` refused.
+    pub(crate) fn commit(self, change: impl Fn(u32) -> Option<u32>) -> io::Result<Result<u32, u32>> {
+        let _pending = announce(self.spot())?;
+        let mut value = self.word.load(Ordering::Relaxed);
+        loop {
+            let Some(state) = change(state_of(value)) else {
+                return Ok(Err(state_of(value)));
+            };
+            // Release: pairs with the Acquire in `take` and `state`. Sleepers cleared in the same step: pairs with the
+            // exchange in `expect`; both change this one word, so one of them comes first for everybody.
+            match self.word.compare_exchange_weak(value, u64::from(state), Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => {
+                    if value & SLEEPERS != 0 {
+                        self.spot().wake_all();
+                    }
+                    return Ok(Ok(state_of(value)));
+                }
+                Err(now) => value = now,
+            }
+        }
+    }
+
+    /// Takes what `take` allows: `Some(new state)`. Sleepers stay marked. Returns the state before.
+    pub(crate) fn take(self, take: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        let mut value = self.word.load(Ordering::Acquire); // pairs with the Release in `commit`
+        while let Some(state) = take(state_of(value)) {
+            let next = u64::from(state) | value & SLEEPERS;
+            if next == value {
+                return Some(state_of(value));
+            }
+            // Acquire: pairs with the Release in `commit`.
+            match self.word.compare_exchange_weak(value, next, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Some(state_of(value)),
+                Err(now) => value = now,
+            }
+        }
+        None
+    }
+
+    /// Marks that somebody sleeps, in the same step that saw nothing to take; what the sleeper expects. `None`: there
+    /// is something now.
+    pub(crate) fn expect(self, take: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        let mut value = self.word.load(Ordering::Acquire);
+        while take(state_of(value)).is_none() {
+            if value & SLEEPERS != 0 {
+                return Some(SLEEPERS_WORD);
+            }
+            // AcqRel: pairs with the exchange in `commit`.
+            match self.word.compare_exchange_weak(value, value | SLEEPERS, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(SLEEPERS_WORD),
+                Err(now) => value = now,
+            }
+        }
+        None
+    }
+
+    /// A sleeper who was woken passes it on: the one who should have woken all may have died after the first.
+    pub(crate) fn relay(self) {
+        if self.word.load(Ordering::Acquire) & SLEEPERS == 0 {
+            self.spot().wake_all();
+        }
+    }
+
+    /// Takes what `take` allows, sleeping until there is something. Returns the state before; `None`: the time is over.
+    pub(crate) fn wait(self, timeout: Option<Duration>, take: impl Fn(u32) -> Option<u32>) -> io::Result<Option<u32>> {
+        if let Some(before) = self.take(&take) {
+            return Ok(Some(before));
+        }
+        let until = Deadline::after(timeout);
+        self.spot().prepare()?;
+        // If this thread is killed with a wake-up in its hands, the kernel passes that on.
+        let _pending = announce(self.spot())?;
+        loop {
+            if let Some(before) = self.take(&take) {
+                return Ok(Some(before));
+            }
+            let Some(left) = until.left() else {
+                return Ok(None);
+            };
+            if let Some(expected) = self.expect(&take) {
+                self.spot().sleep(expected, left)?;
+                self.relay();
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A placed lock on Linux: the robust mutex, with its list node among the words.
+
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::anchor_linux::enclosed_in;
+use super::robust_linux::{Node, Robust};
+use super::thread_linux::{Me, me};
+use super::{Taken, Words};
+use crate::primitive::Ordering;
+use crate::sys::Refusal;
+use crate::sys::wait::{Deadline, sleep};
+
+impl Words {
+    fn robust(&self) -> Robust<'_> {
+        // A placed lock is taken once: the depth stays 0.
+        Robust { word: &self.word, waiting: &self.waiting, depth: &self.reserved, node: Node::Placed }
+    }
+
+    /// Takes it if it is free.
+    ///
+    /// # Errors
+    /// Invalid if this thread has it. Unsupported if it is used from another PID namespace.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> io::Result<Option<Taken>> {
+        let me = me()?;
+        self.attempt(me, false)
+    }
+
+    #[inline]
+    fn attempt(&self, me: Me, waited: bool) -> io::Result<Option<Taken>> {
+        if self.id.load(Ordering::Relaxed) != me.namespace() {
+            self.join(me)?;
+        }
+        if self.robust().owner().0 == Some(me.tid()) {
+            return Err(already());
+        }
+        // SAFETY: the node lies inside these words. Who holds the lock keeps them mapped: a guard borrows them, and a
+        // view in which a forgotten guard's lock stands is not unmapped (`held_within`).
+        unsafe { self.robust().try_lock(waited) }
+    }
+
+    /// Takes it, waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Words::try_lock`].
+    #[inline]
+    pub(crate) fn lock(&self, timeout: Option<Duration>) -> io::Result<Option<Taken>> {
+        match self.try_lock()? {
+            None => self.wait(timeout),
+            taken => Ok(taken),
+        }
+    }
+
+    #[cold]
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Option<Taken>> {
+        let until = Deadline::after(timeout);
+        let me = me()?;
+        let robust = self.robust();
+        // If this thread is killed with a wake-up in its hands, the kernel passes that on.
+        let _pending = me.pending_on(&self.word);
+        robust.enlist();
+        let result = loop {
+            match self.attempt(me, true) {
+                Ok(None) => {}
+                done => break done,
+            }
+            let Some(left) = until.left() else {
+                break Ok(None);
+            };
+            if let Some(expected) = robust.expect()
+                && let Err(error) = sleep(&[(&self.word, expected)], left)
+            {
+                break Err(error);
+            }
+        };
+        robust.retire();
+        result
+    }
+
+    /// Gives it back; `abandon`: as if its owner had died. `false`: this thread does not have it.
+    #[inline]
+    pub(crate) fn unlock(&self, abandon: bool) -> io::Result<bool> {
+        // SAFETY: as in `attempt`.
+        unsafe { self.robust().unlock(abandon) }
+    }
+
+    /// Thread numbers mean something in one PID namespace alone: the first to come says in which.
+    #[cold]
+    fn join(&self, me: Me) -> io::Result<()> {
+        match self.id.compare_exchange(0, me.namespace(), Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            Err(known) if known == me.namespace() => Ok(()),
+            Err(_) => {
+                let why = "it is used from another PID namespace, where thread numbers mean other threads; \
+                           share the PID namespace (--pid=container:… or hostPID) to use it";
+                Err(Refusal::Unsupported(why.into()).into())
+            }
+        }
+    }
+}
+
+fn already() -> io::Error {
+    Refusal::Invalid("this thread has it already, and it is not recursive".into()).into()
+}
+
+/// Whether a thread of this process has a placed lock in these addresses, which are mapped.
+pub(crate) fn held_within(range: Range<usize>) -> bool {
+    enclosed_in(&range).into_iter().any(|node| {
+        let Ok(me) = me() else { return false };
+        // SAFETY: a node inside the range belongs to a lock inside it, before it by a fixed distance.
+        let word = unsafe { crate::primitive::AtomicU32::from_ptr(me.word_of(node)) };
+        let owner = Robust { word, waiting: word, depth: word, node: Node::Placed }.owner().0;
+        owner.is_some_and(|tid| std::path::Path::new(&format!("/proc/self/task/{tid}")).exists())
+    })
+}

@@ -1,0 +1,94 @@
+//! A placed lock on Windows: a kernel mutex, and a word that says whether its last owner gave it back.
+
+// It is const; this target's macro hides that.
+#![allow(clippy::missing_const_for_thread_local)]
+
+use std::cell::RefCell;
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::sync::Arc;
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{WAIT_ABANDONED_0, WAIT_FAILED, WAIT_OBJECT_0};
+use windows_sys::Win32::System::Threading::{GetCurrentThreadId, ReleaseMutex, WaitForSingleObject};
+
+use super::kernel_windows::{KernelObject, kernel_object, number};
+use super::{Taken, Words};
+use crate::primitive::Ordering;
+use crate::sys::Refusal;
+use crate::sys::wait::{Deadline, Spot, millis};
+
+/// In the word: given back by somebody who had not repaired what the owner before left.
+const ABANDONED: u32 = u32::MAX;
+
+/// There is nothing to tell the kernel before a word is changed: its mutexes and events are its own.
+pub(crate) struct Pending;
+
+pub(crate) fn announce(_spot: Spot<'_>) -> io::Result<Pending> {
+    Ok(Pending)
+}
+
+thread_local! {
+    /// The locks this thread has, by number, with the handles that it took them by.
+    static HELD: RefCell<Vec<(u64, Arc<OwnedHandle>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Words {
+    /// Takes it if it is free.
+    ///
+    /// # Errors
+    /// Invalid if this thread has it. AccessDenied if another user's process was the first to use it.
+    pub(crate) fn try_lock(&self) -> io::Result<Option<Taken>> {
+        self.lock(Some(Duration::ZERO))
+    }
+
+    /// Takes it, waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Words::try_lock`].
+    pub(crate) fn lock(&self, timeout: Option<Duration>) -> io::Result<Option<Taken>> {
+        let number = number(&self.id);
+        if HELD.with_borrow(|held| held.iter().any(|(have, _)| *have == number)) {
+            return Err(Refusal::Invalid("this thread has it already, and it is not recursive".into()).into());
+        }
+        let handle = kernel_object(KernelObject::Lock, &self.id)?;
+        let until = Deadline::after(timeout);
+        loop {
+            let left = until.left();
+            // SAFETY: the handle is open.
+            match unsafe { WaitForSingleObject(handle.as_raw_handle(), millis(left.unwrap_or(Duration::ZERO))) } {
+                // Abandoned or not: if all who knew the kernel's mutex had died, it is a new one. The word tells.
+                WAIT_OBJECT_0 | WAIT_ABANDONED_0 => break,
+                WAIT_FAILED => return Err(io::Error::last_os_error()),
+                _ if until.left().is_none() => return Ok(None),
+                _ => {}
+            }
+        }
+        HELD.with_borrow_mut(|held| held.push((number, handle)));
+        // SAFETY: it has no conditions.
+        let me = unsafe { GetCurrentThreadId() };
+        // Acquire: pairs with the Release in `unlock`.
+        Ok(Some(match self.word.swap(me, Ordering::Acquire) {
+            0 => Taken::Clean,
+            _ => Taken::Abandoned,
+        }))
+    }
+
+    /// Gives it back; `abandon`: as if its owner had died. `false`: this thread does not have it.
+    pub(crate) fn unlock(&self, abandon: bool) -> io::Result<bool> {
+        let number = self.id.load(Ordering::Relaxed);
+        let place = |held: &mut Vec<(u64, Arc<OwnedHandle>)>| {
+            held.iter().rposition(|(have, _)| *have == number).map(|at| held.swap_remove(at).1)
+        };
+        let Some(handle) = HELD.with_borrow_mut(place) else {
+            return Ok(false);
+        };
+        // Release: pairs with the Acquire in `lock`.
+        self.word.store(if abandon { ABANDONED } else { 0 }, Ordering::Release);
+        // SAFETY: the handle is open.
+        match unsafe { ReleaseMutex(handle.as_raw_handle()) } {
+            0 => Err(io::Error::last_os_error()),
+            _ => Ok(true),
+        }
+    }
+}
