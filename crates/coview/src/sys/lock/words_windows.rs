@@ -29,11 +29,23 @@ pub(crate) fn announce(_spot: Spot<'_>) -> io::Result<Pending> {
 }
 
 thread_local! {
-    /// The locks this thread has, by number, with the handles that it took them by.
-    static HELD: RefCell<Vec<(u64, Arc<OwnedHandle>)>> = const { RefCell::new(Vec::new()) };
+    /// The locks this thread has.
+    static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A lock that was taken: where its words are, its number then, and the handle. Not asked of the words again, which a
+/// peer may write over.
+struct Held {
+    address: usize,
+    number: u64,
+    handle: Arc<OwnedHandle>,
 }
 
 impl Words {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     /// Takes it if it is free.
     ///
     /// # Errors
@@ -48,7 +60,7 @@ impl Words {
     /// As [`Words::try_lock`].
     pub(crate) fn lock(&self, timeout: Option<Duration>) -> io::Result<Option<Taken>> {
         let number = number(&self.id);
-        if HELD.with_borrow(|held| held.iter().any(|(have, _)| *have == number)) {
+        if HELD.with_borrow(|held| held.iter().any(|lock| lock.number == number)) {
             return Err(Refusal::Invalid("this thread has it already, and it is not recursive".into()).into());
         }
         let handle = kernel_object(KernelObject::Lock, &self.id)?;
@@ -64,7 +76,7 @@ impl Words {
                 _ => {}
             }
         }
-        HELD.with_borrow_mut(|held| held.push((number, handle)));
+        HELD.with_borrow_mut(|held| held.push(Held { address: self.address(), number, handle }));
         // SAFETY: it has no conditions.
         let me = unsafe { GetCurrentThreadId() };
         // Acquire: pairs with the Release in `unlock`.
@@ -76,11 +88,10 @@ impl Words {
 
     /// Gives it back; `abandon`: as if its owner had died. `false`: this thread does not have it.
     pub(crate) fn unlock(&self, abandon: bool) -> io::Result<bool> {
-        let number = self.id.load(Ordering::Relaxed);
-        let place = |held: &mut Vec<(u64, Arc<OwnedHandle>)>| {
-            held.iter().rposition(|(have, _)| *have == number).map(|at| held.swap_remove(at).1)
+        let take = |held: &mut Vec<Held>| {
+            held.iter().rposition(|lock| lock.address == self.address()).map(|at| held.swap_remove(at))
         };
-        let Some(handle) = HELD.with_borrow_mut(place) else {
+        let Some(Held { handle, .. }) = HELD.with_borrow_mut(take) else {
             return Ok(false);
         };
         // Release: pairs with the Acquire in `lock`.
