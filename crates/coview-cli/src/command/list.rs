@@ -51,18 +51,17 @@ fn protection(entry: &Entry) -> String {
 /// The state of a mutex, an event or a semaphore in a few words.
 fn state(sync: &SyncState) -> String {
     let mut words = Vec::new();
-    if let Some((thread, process)) = sync.owner {
-        words.push(format!("owned by thread {thread} of process {process}"));
+    match (sync.owner, sync.held) {
+        (Some((thread, process)), _) => words.push(format!("owned by thread {thread} of process {process}")),
+        (None, Some(true)) => words.push("owned".to_owned()),
+        (None, Some(false)) if !sync.abandoned => words.push("free".to_owned()),
+        _ => {}
     }
     if sync.abandoned {
         words.push("abandoned: its last owner died with it".to_owned());
     }
-    if let Some(waiters) = sync.waiters {
-        words.push(if sync.owner.is_none() && !sync.abandoned {
-            "free".to_owned()
-        } else {
-            format!("{waiters} waiting")
-        });
+    if let Some(waiters) = sync.waiters.filter(|_| sync.held == Some(true) || sync.abandoned) {
+        words.push(format!("{waiters} waiting"));
     }
     match (sync.count, sync.maximum, sync.manual) {
         (Some(count), Some(maximum), _) => words.push(format!("{count} of {maximum} permits")),
@@ -118,6 +117,7 @@ fn describe(entry: &Entry) -> Value {
 fn describe_state(sync: &SyncState) -> Value {
     json!({
         "owner": sync.owner.map(|(thread, process)| json!({ "pid": process, "thread": thread })),
+        "held": sync.held,
         "abandoned": sync.abandoned,
         "waiters": sync.waiters,
         "count": sync.count,

@@ -15,14 +15,24 @@ use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 use super::windows::exists;
 use super::{Entry, Kind, Origin, Slot};
 use crate::sys::mapping::{Protection, Section, Share, Spec, owner};
+use crate::sys::object::peek;
 use crate::sys::process::{Holder, section_holders, unicode_string};
 
 /// `DIRECTORY_QUERY`.
 const QUERY: u32 = 1;
 /// How often a directory is looked at at most, where objects come and go all the time.
 const LOOKS: u32 = 16;
-/// Beginnings of names that the system makes for itself.
-const NOISE: [&str; 6] = ["__wine", "__WINE", "windows_shell_global_counters", "windows_webcache", "CicCache", "{"];
+/// Beginnings of names that the system makes for itself, and we for placed primitives.
+const NOISE: [&str; 8] = [
+    "__wine",
+    "__WINE",
+    "windows_shell_global_counters",
+    "windows_webcache",
+    "CicCache",
+    "{",
+    "coview.lock.",
+    "coview.wake.",
+];
 
 /// The number of this process's session.
 pub(crate) fn session() -> Option<u32> {
@@ -72,11 +82,10 @@ pub(crate) fn list(everything: bool) -> io::Result<Vec<Entry>> {
 fn entry(slot: &Slot, text: &str, kind: Kind, holders: Vec<Holder>) -> Entry {
     let directory = if slot.is_global() { "Global" } else { "Local" };
     let mut entry = Entry::bare(format!(r"{directory}\{text}"), Origin::Named(kind));
+    entry.sync = peek(kind, slot);
     if kind == Kind::Mapping {
         // The table was read before we opened it for the look below.
         entry.holders = holders;
-    }
-    if kind == Kind::Mapping {
         let open = |writable| Section::open(slot, writable).ok().flatten();
         if let Some(section) = open(true).or_else(|| open(false)) {
             entry.size = Some(section.size());

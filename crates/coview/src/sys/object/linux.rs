@@ -285,6 +285,7 @@ pub(crate) fn peek(kind: Kind, fd: BorrowedFd<'_>) -> io::Result<SyncState> {
             let none = AtomicU32::new(0);
             let (thread, died) = Robust { word: &value, waiting: &none, depth: &none, node: Node::Private }.owner();
             state.owner = thread.map(|thread| (thread, process::process_of_thread(thread).unwrap_or(thread)));
+            state.held = Some(thread.is_some());
             state.abandoned = died;
             state.waiters = Some(word(lock - 4));
         }

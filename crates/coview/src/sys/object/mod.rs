@@ -13,7 +13,11 @@ mod linux;
 pub(crate) use linux::*;
 
 #[cfg(windows)]
+mod state_windows;
+#[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+pub(crate) use state_windows::peek;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
@@ -31,6 +35,8 @@ pub(crate) enum Make {
 pub struct SyncState {
     /// A mutex: the thread that has it, and its process, as this process numbers them.
     pub owner: Option<(u32, u32)>,
+    /// A mutex: somebody has it, whoever that is (Wine does not tell).
+    pub held: Option<bool>,
     /// A mutex: its last owner died with it, and nobody has taken it since.
     pub abandoned: bool,
     /// A mutex: how many wait for it (those killed while waiting stay counted).
