@@ -6,31 +6,30 @@
 
 use crate::primitive::{AtomicU64, Ordering, fence};
 
-/// Makes `value` the newest. One writer at a time.
-pub(crate) fn publish<'a>(sequence: &AtomicU64, buffer: impl Fn(u64) -> &'a [AtomicU64], value: &[u64]) {
-    // Relaxed: only a writer changes it, and the writers exclude each other.
-    let next = sequence.load(Ordering::Relaxed).wrapping_add(1);
+/// Copies `value` into the buffer of the number after the newest. Then the caller stores that number as the sequence with
+/// Release. One writer at a time.
+pub(crate) fn fill(buffer: &[AtomicU64], value: &[u64]) {
     // Release: pairs with the Acquire fence in `read`: who sees a word of this value also sees the sequence before.
     fence(Ordering::Release);
-    for (to, from) in buffer(next).iter().zip(value) {
+    for (to, from) in buffer.iter().zip(value) {
         to.store(*from, Ordering::Relaxed);
     }
-    sequence.store(next, Ordering::Release); // pairs with the first Acquire in `read`
 }
 
-/// Copies the newest value; its number. `None`: the writer came round meanwhile, and the copy may be a mixture.
+/// Copies the newest value; its number. `None`: the writer came round meanwhile, and the copy may be a mixture. `count`
+/// buffers, a power of two, as the numbers wrap.
 pub(crate) fn read<'a>(
-    sequence: &AtomicU64,
-    count: u64,
-    buffer: impl Fn(u64) -> &'a [AtomicU64],
+    sequence: impl Fn(Ordering) -> u32,
+    count: u32,
+    buffer: impl Fn(u32) -> &'a [AtomicU64],
     copy: &mut [u64],
-) -> Option<u64> {
-    let newest = sequence.load(Ordering::Acquire); // pairs with the Release store in `publish`
-    for (to, from) in copy.iter_mut().zip(buffer(newest)) {
+) -> Option<u32> {
+    let newest = sequence(Ordering::Acquire); // pairs with the writer's Release store of the sequence
+    for (to, from) in copy.iter_mut().zip(buffer(newest % count)) {
         *to = from.load(Ordering::Relaxed);
     }
-    fence(Ordering::Acquire); // pairs with the Release fence in `publish`
-    let now = sequence.load(Ordering::Relaxed);
+    fence(Ordering::Acquire); // pairs with the Release fence in `fill`
+    let now = sequence(Ordering::Relaxed);
     // Value newest + count goes into the same buffer, and is begun when newest + count - 1 is out.
     (now.wrapping_sub(newest) < count - 1).then_some(newest)
 }

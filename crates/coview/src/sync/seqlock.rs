@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::latch::{publish, read};
+use super::latch::{fill, read};
 use super::{Placed, refused};
 use crate::error::Result;
-use crate::primitive::AtomicU64;
+use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
 
@@ -20,7 +20,7 @@ use crate::sys::wait::Deadline;
 /// began and ended under it, and after a writer's death the value before is simply still there. Writers take turns by
 /// a robust lock.
 ///
-/// Layout: 40 bytes of lock, 8 of sequence, then two copies, each rounded up to 8 bytes.
+/// Layout: 40 bytes of lock, 8 with the sequence, then two copies, each rounded up to 8 bytes.
 ///
 /// # Examples
 ///
@@ -38,7 +38,8 @@ use crate::sys::wait::Deadline;
 #[doc(alias = "seqlock_t")]
 pub struct SeqLock<T> {
     words: Words,
-    sequence: AtomicU64,
+    sequence: AtomicU32,
+    reserved: AtomicU32,
     copies: [Slot<T>; 2],
 }
 
@@ -67,15 +68,11 @@ fn private<T>(copy: &mut MaybeUninit<Slot<T>>) -> &mut [u64] {
 }
 
 impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
-    fn copy<'a>(&'a self) -> impl Fn(u64) -> &'a [AtomicU64] {
-        |number| self.copies[(number & 1) as usize].words()
-    }
-
     /// A copy of the newest value, if no writer was too fast for one attempt.
     #[inline]
     pub fn try_read(&self) -> Option<T> {
         let mut copy = MaybeUninit::<Slot<T>>::zeroed();
-        read(&self.sequence, 2, self.copy(), private(&mut copy))?;
+        read(|order| self.sequence.load(order), 2, |at| self.copies[at as usize].words(), private(&mut copy))?;
         // SAFETY: all bytes were written, and T has no invalid ones.
         Some(unsafe { copy.assume_init() }.0.into_inner())
     }
@@ -130,7 +127,9 @@ impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
         let mut copy = MaybeUninit::<Slot<T>>::zeroed();
         let words = private(&mut copy);
         words.as_mut_bytes()[..size_of::<T>()].copy_from_slice(value.as_bytes());
-        publish(&self.sequence, self.copy(), words);
+        let next = self.sequence.load(Ordering::Relaxed).wrapping_add(1); // only the owner of the lock changes it
+        fill(self.copies[(next % 2) as usize].words(), words);
+        self.sequence.store(next, Ordering::Release); // pairs with the Acquire in `read`
         self.words.unlock(false).map(|_| true).map_err(explain)
     }
 }
