@@ -37,6 +37,8 @@ pub enum ErrorKind {
     Unsupported = 12,
     /// Any other refusal by the operating system; see [`std::error::Error::source`].
     Os = 13,
+    /// The process at the other end of a channel died (Win32: `ERROR_BROKEN_PIPE`).
+    PeerDied = 14,
 }
 
 impl ErrorKind {

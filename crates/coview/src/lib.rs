@@ -14,6 +14,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod channel;
 mod error;
 mod explain;
 pub mod inspect;
@@ -27,6 +28,7 @@ pub mod sync;
 mod sys;
 mod view;
 
+pub use channel::{Peer, latest, ring};
 pub use error::{Error, ErrorKind, Result};
 pub use mapping::{Access, Disposition, Mapping, MappingOptions, Protection, Share};
 pub use name::{Name, Namespace};

@@ -61,3 +61,15 @@ pub(crate) unsafe fn copy_in(from: &[u8], to: *mut u8) {
     // SAFETY: (1) makes the target writable, (2) keeps the two apart; bytes have no alignment.
     unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
 }
+
+/// Asks for the cache line at an address, without waiting for it. Any address will do.
+#[inline]
+pub(crate) fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint that touches nothing the program can see, and faults at no address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast())
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}

@@ -44,22 +44,25 @@ mod once;
 mod rwlock;
 mod semaphore;
 mod seqlock;
+mod slot;
 
 use std::io;
 
 pub use barrier::Barrier;
 pub use condvar::Condvar;
 pub use event::Event;
+pub(crate) use latch::{fill, read};
 pub use mutex::{Mutex, MutexGuard};
 pub use once::Once;
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::Semaphore;
 pub use seqlock::SeqLock;
+pub(crate) use slot::{load, store};
 
 use crate::error::Error;
 use crate::explain::explain;
 use crate::primitive::AtomicU64;
-use crate::sys::lock::CommitWord;
+use crate::sys::lock::{CommitWord, Words};
 
 /// What may stand in shared memory and be used through `&self` by everybody at once.
 ///
@@ -73,6 +76,9 @@ pub unsafe trait Placed: Sync {}
 
 // SAFETY: (1) to (4) hold for each element.
 unsafe impl<P: Placed, const N: usize> Placed for [P; N] {}
+
+// SAFETY: (1) to (4): atomics, of which any value is some state; zero is a free lock.
+unsafe impl Placed for Words {}
 
 macro_rules! placed {
     ($($atomic:ident),*) => {$(
@@ -111,13 +117,13 @@ impl<G> Lock<G> {
 /// A commit word as it stands in memory: 16 bytes, zero is a fresh one.
 #[derive(Debug, Default)]
 #[repr(C)]
-struct Commit {
-    word: AtomicU64,
+pub(crate) struct Commit {
+    pub(crate) word: AtomicU64,
     id: AtomicU64,
 }
 
 impl Commit {
-    fn word(&self) -> CommitWord<'_> {
+    pub(crate) fn word(&self) -> CommitWord<'_> {
         CommitWord { word: &self.word, id: &self.id }
     }
 }

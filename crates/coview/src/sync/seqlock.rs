@@ -1,16 +1,15 @@
 //! A sequence lock: readers copy a value without ever making the writer wait.
 
-use std::cell::UnsafeCell;
 use std::fmt;
-use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::latch::{fill, read};
+use super::slot::{Slot, load, store};
 use super::{Placed, refused};
 use crate::error::Result;
-use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+use crate::primitive::{AtomicU32, Ordering};
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
 
@@ -43,38 +42,18 @@ pub struct SeqLock<T> {
     copies: [Slot<T>; 2],
 }
 
-/// A value as words of eight bytes.
-#[repr(C, align(8))]
-struct Slot<T>(UnsafeCell<T>);
-
 // SAFETY: the copies are only touched as atomics.
 unsafe impl<T: FromBytes + IntoBytes + Immutable + Send> Sync for SeqLock<T> {}
 // SAFETY: (1) atomics, and T has no invalid bytes; (2) all is touched atomically; (3) FromBytes types hold no addresses;
 // (4) repr(C).
 unsafe impl<T: FromBytes + IntoBytes + Immutable + Send> Placed for SeqLock<T> {}
 
-impl<T> Slot<T> {
-    fn words(&self) -> &[AtomicU64] {
-        // SAFETY: `self` is aligned to 8 and a multiple of 8 long; its bytes lie in a cell or are padding, any bytes are
-        // a value of an atomic integer, and they are only touched as such.
-        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), size_of::<Slot<T>>() / 8) }
-    }
-}
-
-/// The words of a value that nobody else sees.
-fn private<T>(copy: &mut MaybeUninit<Slot<T>>) -> &mut [u64] {
-    // SAFETY: as in `Slot::words`; it was zeroed, so every byte has a value.
-    unsafe { std::slice::from_raw_parts_mut(copy.as_mut_ptr().cast(), size_of::<Slot<T>>() / 8) }
-}
-
 impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
     /// A copy of the newest value, if no writer was too fast for one attempt.
     #[inline]
     pub fn try_read(&self) -> Option<T> {
-        let mut copy = MaybeUninit::<Slot<T>>::zeroed();
-        read(|order| self.sequence.load(order), 2, |at| self.copies[at as usize].words(), private(&mut copy))?;
-        // SAFETY: all bytes were written, and T has no invalid ones.
-        Some(unsafe { copy.assume_init() }.0.into_inner())
+        let newest = |order| self.sequence.load(order);
+        load(|copy| read(newest, 2, |at| self.copies[at as usize].words(), copy)).map(|(value, _)| value)
     }
 
     /// A copy of the newest value. It never waits for anybody, but reads again for as long as writers without pause are
@@ -124,11 +103,8 @@ impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
         if self.words.lock(timeout).map_err(explain)?.is_none() {
             return Ok(false);
         }
-        let mut copy = MaybeUninit::<Slot<T>>::zeroed();
-        let words = private(&mut copy);
-        words.as_mut_bytes()[..size_of::<T>()].copy_from_slice(value.as_bytes());
         let next = self.sequence.load(Ordering::Relaxed).wrapping_add(1); // only the owner of the lock changes it
-        fill(self.copies[(next % 2) as usize].words(), words);
+        store(value, |words| fill(self.copies[(next % 2) as usize].words(), words));
         self.sequence.store(next, Ordering::Release); // pairs with the Acquire in `read`
         self.words.unlock(false).map(|_| true).map_err(explain)
     }

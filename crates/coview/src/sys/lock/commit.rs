@@ -7,13 +7,23 @@
 use std::io;
 use std::time::Duration;
 
-use super::announce;
+use super::{Words, announce, park};
 use crate::primitive::{AtomicU64, Ordering};
 use crate::sys::wait::{Deadline, Spot};
 
 const SLEEPERS: u64 = 1 << 63;
 /// What a sleeper expects of the half that is slept on.
 const SLEEPERS_WORD: u32 = 1 << 31;
+
+/// How a wait beside others ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// With this state before.
+    Had(u32),
+    TimedOut,
+    /// The lock of this index among the peers has no owner.
+    Gone(usize),
+}
 
 /// The word; and the number of its kernel object, on systems that need one to sleep.
 #[derive(Clone, Copy)]
@@ -104,8 +114,21 @@ impl<'a> CommitWord<'a> {
 
     /// Takes what `take` allows, sleeping until there is something. Returns the state before; `None`: the time is over.
     pub(crate) fn wait(self, timeout: Option<Duration>, take: impl Fn(u32) -> Option<u32>) -> io::Result<Option<u32>> {
+        match self.wait_beside(timeout, take, &[])? {
+            Beside::Had(before) => Ok(Some(before)),
+            _ => Ok(None),
+        }
+    }
+
+    /// As [`wait`](Self::wait), but ends when one of the locks of `peers` has no owner, or none any more.
+    pub(crate) fn wait_beside(
+        self,
+        timeout: Option<Duration>,
+        take: impl Fn(u32) -> Option<u32>,
+        peers: &[&Words],
+    ) -> io::Result<Beside> {
         if let Some(before) = self.take(&take) {
-            return Ok(Some(before));
+            return Ok(Beside::Had(before));
         }
         let until = Deadline::after(timeout);
         self.spot().prepare()?;
@@ -113,14 +136,18 @@ impl<'a> CommitWord<'a> {
         let _pending = announce(self.spot())?;
         loop {
             if let Some(before) = self.take(&take) {
-                return Ok(Some(before));
+                return Ok(Beside::Had(before));
             }
             let Some(left) = until.left() else {
-                return Ok(None);
+                return Ok(Beside::TimedOut);
             };
             if let Some(expected) = self.expect(&take) {
-                self.spot().sleep(expected, left)?;
+                let gone = park(self.spot(), expected, peers, left)?;
                 self.relay();
+                // What the peer did last counts first.
+                if let (Some(index), None) = (gone, take(self.state())) {
+                    return Ok(Beside::Gone(index));
+                }
             }
         }
     }

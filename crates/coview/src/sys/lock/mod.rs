@@ -10,7 +10,7 @@
 
 mod commit;
 mod words;
-pub(crate) use commit::CommitWord;
+pub(crate) use commit::{Beside, CommitWord};
 pub(crate) use words::Words;
 
 #[cfg(target_os = "linux")]
@@ -26,7 +26,7 @@ pub(crate) use robust_linux::{Node, Robust};
 #[cfg(target_os = "linux")]
 pub(crate) use thread_linux::{Pending, announce, me};
 #[cfg(target_os = "linux")]
-pub(crate) use words_linux::held_within;
+pub(crate) use words_linux::{held_within, park};
 
 #[cfg(windows)]
 mod kernel_windows;
@@ -35,7 +35,7 @@ mod words_windows;
 #[cfg(windows)]
 pub(crate) use kernel_windows::{KernelObject, kernel_object};
 #[cfg(windows)]
-pub(crate) use words_windows::announce;
+pub(crate) use words_windows::{announce, park};
 
 /// How a lock was had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

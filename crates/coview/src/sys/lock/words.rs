@@ -3,7 +3,7 @@
 use crate::primitive::{AtomicU32, AtomicU64};
 
 /// 40 bytes; all zero is a free lock. `docs/format.md` draws it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(8))]
 pub(crate) struct Words {
     /// The owner's thread number; Linux: DIED, WAITERS.
@@ -16,16 +16,4 @@ pub(crate) struct Words {
     /// Linux: the kernel's way from this lock to the next that the owner has. Only its owner writes it, nobody here
     /// reads it.
     pub(super) node: [AtomicU32; 5],
-}
-
-impl Default for Words {
-    fn default() -> Words {
-        Words {
-            word: AtomicU32::new(0),
-            waiting: AtomicU32::new(0),
-            id: AtomicU64::new(0),
-            reserved: AtomicU32::new(0),
-            node: [const { AtomicU32::new(0) }; 5],
-        }
-    }
 }

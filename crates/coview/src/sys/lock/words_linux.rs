@@ -8,9 +8,9 @@ use super::anchor_linux::enclosed_in;
 use super::robust_linux::{Node, Robust};
 use super::thread_linux::{Me, me};
 use super::{Taken, Words};
-use crate::primitive::Ordering;
+use crate::primitive::{AtomicU32, Ordering};
 use crate::sys::Refusal;
-use crate::sys::wait::{Deadline, sleep};
+use crate::sys::wait::{Deadline, Spot, sleep};
 
 impl Words {
     fn robust(&self) -> Robust<'_> {
@@ -86,6 +86,17 @@ impl Words {
         unsafe { self.robust().unlock(abandon) }
     }
 
+    /// What a sleeper expects of the word for as long as it has its owner.
+    fn owned(&self) -> Option<(&AtomicU32, u32)> {
+        loop {
+            match self.robust().expect() {
+                Some(expected) => return Some((&self.word, expected)),
+                None if self.robust().owner().0.is_none() => return None,
+                None => {} // it changed under us
+            }
+        }
+    }
+
     /// Thread numbers mean something in one PID namespace alone: the first to come says in which.
     #[cold]
     fn join(&self, me: Me) -> io::Result<()> {
@@ -105,12 +116,30 @@ fn already() -> io::Error {
     Refusal::Invalid("this thread has it already, and it is not recursive".into()).into()
 }
 
+/// Sleeps on a word, and on the locks of `peers`: returns the index of one that has no owner.
+pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Duration) -> io::Result<Option<usize>> {
+    if peers.is_empty() {
+        spot.sleep(expected, left)?;
+        return Ok(None);
+    }
+    // Counted, so that one who gives a lock back in peace wakes us too.
+    peers.iter().for_each(|peer| peer.robust().enlist());
+    let words: Vec<_> = peers.iter().map_while(|peer| peer.owned()).collect();
+    let slept = match words.len() == peers.len() {
+        true => sleep(&[&[(spot.word(), expected)], &words[..]].concat(), left),
+        false => Ok(()),
+    };
+    peers.iter().for_each(|peer| peer.robust().retire());
+    slept?;
+    Ok(peers.iter().position(|peer| peer.robust().owner().0.is_none()))
+}
+
 /// Whether a thread of this process has a placed lock in these addresses, which are mapped.
 pub(crate) fn held_within(range: Range<usize>) -> bool {
     enclosed_in(&range).into_iter().any(|node| {
         let Ok(me) = me() else { return false };
         // SAFETY: a node inside the range belongs to a lock inside it, before it by a fixed distance.
-        let word = unsafe { crate::primitive::AtomicU32::from_ptr(me.word_of(node)) };
+        let word = unsafe { AtomicU32::from_ptr(me.word_of(node)) };
         let owner = Robust { word, waiting: word, depth: word, node: Node::Placed }.owner().0;
         owner.is_some_and(|tid| std::path::Path::new(&format!("/proc/self/task/{tid}")).exists())
     })

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{WAIT_ABANDONED_0, WAIT_FAILED, WAIT_OBJECT_0};
-use windows_sys::Win32::System::Threading::{GetCurrentThreadId, ReleaseMutex, WaitForSingleObject};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentThreadId, ReleaseMutex, WaitForMultipleObjects, WaitForSingleObject,
+};
 
 use super::kernel_windows::{KernelObject, kernel_object, number};
 use super::{Taken, Words};
 use crate::primitive::Ordering;
 use crate::sys::Refusal;
-use crate::sys::wait::{Deadline, Spot, millis};
+use crate::sys::wait::{BACK_STOP, Deadline, Spot, millis};
 
 /// In the word: given back by somebody who had not repaired what the owner before left.
 const ABANDONED: u32 = u32::MAX;
@@ -102,4 +104,32 @@ impl Words {
             _ => Ok(true),
         }
     }
+}
+
+/// Sleeps on a word, and on the locks of `peers`: returns the index of one that has no owner.
+pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Duration) -> io::Result<Option<usize>> {
+    if peers.is_empty() {
+        spot.sleep(expected, left)?;
+        return Ok(None);
+    }
+    let wake = kernel_object(KernelObject::Wake, spot.id())?;
+    let locks: Vec<_> =
+        peers.iter().map(|peer| kernel_object(KernelObject::Lock, &peer.id)).collect::<io::Result<_>>()?;
+    let handles: Vec<_> = std::iter::once(&wake).chain(&locks).map(|handle| handle.as_raw_handle()).collect();
+    let count = handles.len() as u32; // far fewer than 64
+    // SAFETY: the handles are open, and there are as many as said.
+    let result = unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, millis(left.min(BACK_STOP))) };
+    let index = match result {
+        WAIT_FAILED => return Err(io::Error::last_os_error()),
+        _ if result < count => result,
+        _ if (WAIT_ABANDONED_0..WAIT_ABANDONED_0 + count).contains(&result) => result - WAIT_ABANDONED_0,
+        _ => return Ok(None),
+    };
+    if index == 0 {
+        return Ok(None);
+    }
+    // Waiting for a kernel mutex takes it. The word still tells what its owner did.
+    // SAFETY: the handle is open.
+    unsafe { ReleaseMutex(handles[index as usize]) };
+    Ok(Some(index as usize - 1))
 }

@@ -29,6 +29,11 @@ impl<'a> Spot<'a> {
         Spot { id }
     }
 
+    /// The number of the event.
+    pub(crate) fn id(self) -> &'a AtomicU64 {
+        self.id
+    }
+
     /// Opens the event, before the word says that somebody sleeps: who wakes finds the same one.
     pub(crate) fn prepare(self) -> io::Result<()> {
         kernel_object(KernelObject::Wake, self.id).map(drop)

@@ -1,0 +1,396 @@
+//! The newest value: writers replace it, readers take a copy, and neither waits for the other.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::content::Content;
+use super::end::{Attached, Deaths, End, Peer, died};
+use crate::error::{Error, ErrorKind, Result};
+use crate::explain::explain;
+use crate::mapping::Share;
+use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Commit, Placed, fill, load, read, store};
+use crate::sys::lock::{Beside, Words};
+use crate::sys::wait::Deadline;
+use crate::view::View;
+
+/// The most writers attached at once, of a value that allows several.
+pub const WRITERS: usize = 16;
+
+const KIND: u32 = 2;
+const SEVERAL: u32 = 1;
+/// Copies of the value. A reader's copy is spoiled only by a writer that comes round to it.
+const COPIES: u32 = 4;
+
+/// What stands before the copies; `docs/format.md` draws it.
+#[derive(Debug)]
+#[repr(C)]
+struct Head {
+    /// Bytes of a value, and from copy to copy.
+    size: AtomicU64,
+    stride: AtomicU64,
+    flags: AtomicU32,
+    deaths: Deaths,
+    /// Of several writers, the one who is writing.
+    turn: Words,
+    newest: Newest,
+    writers: [End; WRITERS],
+}
+
+/// The state counts the values; 0: none yet.
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Newest(Commit);
+
+// SAFETY: (1) to (4): atomics and placed parts, of which any value is some state.
+unsafe impl Placed for Head {}
+
+/// How a [`Latest`] is made.
+#[derive(Debug, Clone, Default)]
+pub struct LatestOptions {
+    several: bool,
+    share: Share,
+}
+
+/// A named value of which everybody gets the newest: telemetry, state, a setting.
+///
+/// A writer never waits for readers, a reader never for a writer, and nobody sees half of a value. A writer that dies in
+/// the middle of one leaves the value before.
+///
+/// # Examples
+///
+/// ```
+/// use coview::latest::Latest;
+///
+/// let name = format!("doc-latest-{}", std::process::id());
+/// let mut writer = Latest::<[f64; 3]>::create(&name)?.writer()?;
+/// writer.set(&[1.0, 2.0, 3.0])?;
+///
+/// // In another process:
+/// let mut reader = Latest::<[f64; 3]>::open(&name)?.reader();
+/// assert_eq!(reader.read()?, Some([1.0, 2.0, 3.0]));
+/// assert_eq!(reader.changed_timeout(std::time::Duration::ZERO)?, None); // nothing newer
+/// # Ok::<(), coview::Error>(())
+/// ```
+pub struct Latest<T> {
+    shared: Shared,
+    _value: PhantomData<fn() -> T>,
+}
+
+/// What was checked once is not asked of shared memory again.
+#[derive(Clone)]
+struct Shared {
+    view: Arc<View>,
+    offset: usize,
+    stride: usize,
+    several: bool,
+}
+
+impl LatestOptions {
+    /// For one writer, and for its owner alone.
+    pub fn new() -> LatestOptions {
+        LatestOptions::default()
+    }
+
+    /// Up to [`WRITERS`] at once; they take turns by a robust lock.
+    pub fn several_writers(mut self, several: bool) -> Self {
+        self.several = several;
+        self
+    }
+
+    /// Who may open it by name.
+    pub fn share(mut self, share: Share) -> Self {
+        self.share = share;
+        self
+    }
+
+    /// Makes one of that name, without a value yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`], and those of [`MappingOptions::create`](crate::MappingOptions::create).
+    pub fn create<T: FromBytes + IntoBytes + Immutable>(&self, name: &str) -> Result<Latest<T>> {
+        let init = |view: &View, at| self.init::<T>(view, at);
+        Latest::of(Content::create(name, KIND, size::<T>(), self.share.clone(), init)?)
+    }
+
+    /// Makes one of that name, or opens the live one.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), less `AlreadyExists`; as [`Latest::open`].
+    pub fn open_or_create<T: FromBytes + IntoBytes + Immutable>(&self, name: &str) -> Result<Latest<T>> {
+        let init = |view: &View, at| self.init::<T>(view, at);
+        Latest::of(Content::open_or_create(name, KIND, size::<T>(), self.share.clone(), init)?)
+    }
+
+    fn init<T>(&self, view: &View, at: usize) -> Result<()> {
+        let head: &Head = view.place(at)?;
+        head.size.store(size_of::<T>() as u64, Ordering::Relaxed);
+        head.stride.store(stride(size_of::<T>()) as u64, Ordering::Relaxed);
+        head.flags.store(if self.several { SEVERAL } else { 0 }, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// From copy to copy: what one reads is not in a line that another is written to, nor in its neighbour.
+fn stride(size: usize) -> usize {
+    size.next_multiple_of(128)
+}
+
+fn size<T>() -> usize {
+    size_of::<Head>() + COPIES as usize * stride(size_of::<T>())
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> Latest<T> {
+    /// Makes one for this user alone, for one writer, without a value yet.
+    ///
+    /// # Errors
+    /// As [`LatestOptions::create`].
+    pub fn create(name: &str) -> Result<Latest<T>> {
+        LatestOptions::new().create(name)
+    }
+
+    /// Opens the live one of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`]; [`ErrorKind::Corrupt`], also if its values have another size;
+    /// [`ErrorKind::AccessDenied`]: reading needs write access too, to say that it sleeps.
+    pub fn open(name: &str) -> Result<Latest<T>> {
+        Latest::of(Content::open(name, KIND)?)
+    }
+
+    fn of(Content { view, offset }: Content) -> Result<Latest<T>> {
+        let head: &Head = view.place(offset)?;
+        let (held, step) = (head.size.load(Ordering::Relaxed), head.stride.load(Ordering::Relaxed));
+        let wants = (size_of::<T>() as u64, stride(size_of::<T>()) as u64);
+        if (held, step) != wants || view.len() - offset < size::<T>() {
+            let why = format!("its values have {held} bytes, and {} are asked for", wants.0);
+            return Err(Error::new(ErrorKind::Corrupt, "open the latest value", why));
+        }
+        let several = head.flags.load(Ordering::Relaxed) & SEVERAL != 0;
+        let shared = Shared { view, offset, stride: stride(size_of::<T>()), several };
+        Ok(Latest { shared, _value: PhantomData })
+    }
+
+    /// Attaches a writer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] if somebody writes already and it is for one.
+    pub fn writer(&self) -> Result<Writer<T>> {
+        let head = self.shared.head();
+        let places = if self.shared.several { WRITERS } else { 1 };
+        for index in 0..places {
+            let at = self.shared.offset + std::mem::offset_of!(Head, writers) + index * size_of::<End>();
+            if let Some(end) = End::attach(&self.shared.view, at, &head.deaths)? {
+                return Ok(Writer { shared: self.shared.clone(), _end: end, _value: PhantomData });
+            }
+        }
+        let who = head.writers[0].peer().map_or(String::new(), |peer| format!(" by process {}", peer.process));
+        let why = format!("all {places} writing ends are taken, the first{who}");
+        Err(Error::new(ErrorKind::AlreadyExists, "attach a writer to", why).on("the latest value"))
+    }
+
+    /// A reader, of which there can be any number.
+    pub fn reader(&self) -> Reader<T> {
+        let deaths = self.shared.head().deaths.load(Ordering::Relaxed);
+        Reader { shared: self.shared.clone(), seen: 0, deaths, _value: PhantomData }
+    }
+}
+
+impl Shared {
+    #[inline]
+    fn head(&self) -> &Head {
+        // SAFETY: `Latest::of` placed it there, and the view lives as long as `self`.
+        unsafe { &*self.view.as_ptr().wrapping_add(self.offset).cast() }
+    }
+
+    /// The words of one of the copies.
+    #[inline]
+    fn copy(&self, index: u32) -> &[AtomicU64] {
+        let at = self.offset + size_of::<Head>() + (index % COPIES) as usize * self.stride;
+        // SAFETY: `Latest::of` checked that all copies lie in the view; aligned to 128; only touched as atomics.
+        unsafe { std::slice::from_raw_parts(self.view.as_ptr().wrapping_add(at).cast(), self.stride / 8) }
+    }
+
+    #[inline]
+    fn newest(&self) -> u32 {
+        self.head().newest.0.word().state()
+    }
+}
+
+/// The end that writes. Dropped, the end is free for another.
+pub struct Writer<T> {
+    shared: Shared,
+    _end: Attached,
+    _value: PhantomData<fn(T)>,
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> Writer<T> {
+    /// Makes `value` the newest, and wakes the readers that wait for one.
+    ///
+    /// # Errors
+    /// The system's, when they were to be woken.
+    #[inline]
+    pub fn set(&mut self, value: &T) -> Result<()> {
+        let head = self.shared.head();
+        if self.shared.several {
+            // Abandoned or not: who died in its turn leaves the newest whole value.
+            while head.turn.lock(None).map_err(refused)?.is_none() {}
+        }
+        let done = self.put(head, value);
+        if self.shared.several {
+            // It fails only when a peer wrote over the words.
+            let _ = head.turn.unlock(false);
+        }
+        done
+    }
+
+    #[inline]
+    fn put(&self, head: &Head, value: &T) -> Result<()> {
+        let word = head.newest.0.word();
+        // 0 means "none yet"; COPIES stands in the same copy.
+        let next = match word.state().wrapping_add(1) {
+            0 => COPIES,
+            next => next,
+        };
+        store(value, |words| fill(self.shared.copy(next), words));
+        // Release: pairs with the Acquire in `read`.
+        word.commit(|_| Some(next)).map(drop).map_err(refused)
+    }
+}
+
+fn refused(error: std::io::Error) -> Error {
+    explain("use", "the latest value", error)
+}
+
+/// A reader, and which value it has seen last.
+pub struct Reader<T> {
+    shared: Shared,
+    seen: u32,
+    deaths: u32,
+    _value: PhantomData<fn() -> T>,
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
+    /// The newest value; `None` if there has been none yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`] if for a second every copy was spoiled by a writer, which none does that keeps the protocol.
+    #[inline]
+    pub fn read(&mut self) -> Result<Option<T>> {
+        for _ in 0..TRIES {
+            if self.shared.newest() == 0 {
+                return Ok(None);
+            }
+            if let Some(value) = self.try_read() {
+                return Ok(Some(value));
+            }
+        }
+        self.read_slowly()
+    }
+
+    #[inline]
+    fn try_read(&mut self) -> Option<T> {
+        let shared = &self.shared;
+        let newest = |order| shared.head().newest.0.word.load(order) as u32;
+        let (value, number) = load(|copy| read(newest, COPIES, |index| shared.copy(index), copy))?;
+        self.seen = number;
+        Some(value)
+    }
+
+    #[cold]
+    fn read_slowly(&mut self) -> Result<Option<T>> {
+        let until = Deadline::after(Some(Duration::from_secs(1)));
+        while until.left().is_some() {
+            if let Some(value) = self.try_read() {
+                return Ok(Some(value));
+            }
+            std::hint::spin_loop();
+        }
+        let why = "no copy stayed whole for a second: somebody writes over it";
+        Err(Error::new(ErrorKind::TimedOut, "read", why).on("the latest value"))
+    }
+
+    /// The newest value once it is another than the last this reader got, waiting for as long as it takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PeerDied`], once for each death, when a writer died; as [`read`](Self::read); the system's.
+    pub fn changed(&mut self) -> Result<T> {
+        loop {
+            if let Some(value) = self.wait(None)? {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// As [`changed`](Self::changed), waiting for at most `timeout`. `None`: the time is over.
+    ///
+    /// # Errors
+    /// As [`changed`](Self::changed).
+    pub fn changed_timeout(&mut self, timeout: Duration) -> Result<Option<T>> {
+        self.wait(Some(timeout))
+    }
+
+    /// The processes that write.
+    pub fn writers(&self) -> Vec<Peer> {
+        self.shared.head().writers.iter().filter_map(End::peer).collect()
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<T>> {
+        let shared = self.shared.clone();
+        let head = shared.head();
+        let until = Deadline::after(timeout);
+        let mut spins = if timeout == Some(Duration::ZERO) { 0 } else { SPINS };
+        loop {
+            let seen = self.seen;
+            if shared.newest() != seen {
+                return self.read();
+            }
+            let deaths = head.deaths.load(Ordering::Relaxed);
+            if deaths != std::mem::replace(&mut self.deaths, deaths) {
+                return Err(died("wait for", "writer"));
+            }
+            if spins > 0 {
+                spins -= 1;
+                std::hint::spin_loop();
+                continue;
+            }
+            let watched = || head.writers.iter().filter(|end| end.peer().is_some());
+            let Some(left) = until.left() else {
+                watched().for_each(|end| end.bury(&head.deaths));
+                return Ok(None);
+            };
+            let locks: Vec<&Words> = watched().map(End::words).collect();
+            let take = |newest: u32| (newest != seen).then_some(newest);
+            if let Beside::Gone(_) = head.newest.0.word().wait_beside(Some(left), take, &locks).map_err(refused)? {
+                watched().for_each(|end| end.bury(&head.deaths));
+            }
+        }
+    }
+}
+
+/// Attempts before a reader asks the clock.
+const TRIES: u32 = 64;
+/// Looks before it sleeps: about a microsecond.
+const SPINS: u32 = 100;
+
+impl<T> fmt::Debug for Latest<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Latest").field("in", &self.shared.view).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Writer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("in", &self.shared.view).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Reader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}

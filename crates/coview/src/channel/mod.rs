@@ -1,0 +1,12 @@
+//! Channels: how values go from process to process through a region, and what all ways have in common.
+
+#![allow(unsafe_code)]
+
+pub mod latest;
+pub mod ring;
+
+mod content;
+mod end;
+mod keeper;
+
+pub use end::Peer;

@@ -1,0 +1,359 @@
+//! A ring of records of any length: one process sends, or several do, and one receives.
+
+mod receiver;
+mod sender;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use receiver::{Receiver, Record};
+pub use sender::{Batch, Claim, Sender};
+
+use super::content::Content;
+use super::end::{Deaths, End};
+use crate::error::{Error, ErrorKind, Result};
+use crate::explain::explain;
+use crate::mapping::Share;
+use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Commit, Placed};
+use crate::sys::lock::{Beside, Words};
+use crate::sys::wait::Deadline;
+use crate::view::View;
+
+/// The most senders attached at once, of a ring that allows several.
+pub const SENDERS: usize = 16;
+
+/// In a record's header, beside its length: the record may be read.
+const READY: u64 = 1 << 63;
+/// In a header: there is no record here, the next is at the front.
+const SKIP: u64 = 1 << 62;
+/// Positions are counted in these many bytes, so that they fit in the state of a commit word.
+const UNIT: u32 = 8;
+/// Looks before a receiver or a sender goes to sleep: about a microsecond, well below what waking up costs.
+const SPINS: u32 = 100;
+const KIND: u32 = 3;
+const SEVERAL: u32 = 1;
+const POLLING: u32 = 2;
+
+/// What a ring consists of, before its bytes; `docs/format.md` draws it. What one side writes all the time stands two
+/// cache lines from what the other does.
+#[derive(Debug)]
+#[repr(C)]
+struct Head {
+    capacity: AtomicU64,
+    flags: AtomicU32,
+    sender_deaths: Deaths,
+    receiver_deaths: Deaths,
+    reserved: AtomicU32,
+    /// Of several senders, the one who is adding a record.
+    turn: Words,
+    tail: Tail,
+    front: Front,
+    receiver: End,
+    senders: [End; SENDERS],
+}
+
+/// The senders' side: how far records are committed.
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Tail(Commit);
+
+/// The receiver's side.
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Front {
+    /// How far the bytes may be used again.
+    free: Commit,
+    /// How far records were received: at most what `free` is behind.
+    received: AtomicU32,
+}
+
+// SAFETY: (1) to (4): atomics and placed parts, of which any value is some state.
+unsafe impl Placed for Head {}
+
+/// A ring, as this process knows it: what was checked once is not asked of shared memory again.
+#[derive(Clone)]
+struct Shared {
+    view: Arc<View>,
+    offset: usize,
+    /// Where the records are, and for how many bytes: a power of two.
+    data: *mut u8,
+    capacity: u32,
+    several: bool,
+    polling: bool,
+}
+
+// SAFETY: `data` points into the view, which it owns a part of; bytes there are touched by the protocol.
+unsafe impl Send for Shared {}
+// SAFETY: as above: through `&Shared` nothing but atomics is touched.
+unsafe impl Sync for Shared {}
+
+/// How a ring is made.
+///
+/// # Examples
+///
+/// ```
+/// use coview::ring::RingOptions;
+///
+/// let name = format!("doc-log-{}", std::process::id());
+/// let log = RingOptions::new().capacity(1 << 20).several_senders(true).create(&name)?;
+/// let (mut first, mut second) = (log.sender()?, log.sender()?);
+/// first.send(b"one")?;
+/// second.send(b"two")?;
+/// assert_eq!(&*log.receiver()?.receive()?, b"one");
+/// # Ok::<(), coview::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RingOptions {
+    capacity: usize,
+    several: bool,
+    polling: bool,
+    share: Share,
+}
+
+/// A named ring: bytes that flow from senders to a receiver, in records of any length.
+///
+/// What is sent waits in the ring, whether a receiver is attached or not. Nobody who dies stops the others: a record is
+/// committed by one step, so it is there whole or not at all; and the other side is told.
+///
+/// # Examples
+///
+/// ```
+/// use coview::ring::Ring;
+///
+/// let name = format!("doc-ring-{}", std::process::id());
+/// let ring = Ring::create(&name, 64 << 10)?;
+/// let mut sender = ring.sender()?;
+/// sender.send(b"23.5 C")?;
+///
+/// // In another process:
+/// let mut receiver = Ring::open(&name)?.receiver()?;
+/// assert_eq!(&*receiver.receive()?, b"23.5 C");
+/// # Ok::<(), coview::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Ring {
+    ring: Shared,
+}
+
+impl Default for RingOptions {
+    fn default() -> RingOptions {
+        RingOptions { capacity: 64 << 10, several: false, polling: false, share: Share::Owner }
+    }
+}
+
+impl RingOptions {
+    /// 64 KiB, for one sender, which may sleep and be woken; for its owner alone.
+    pub fn new() -> RingOptions {
+        RingOptions::default()
+    }
+
+    /// Bytes for records, rounded up to a power of two from 4 KiB to 1 GiB. A record takes 8 bytes more than it has, in steps of 8.
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = bytes;
+        self
+    }
+
+    /// Up to [`SENDERS`] at once; they take turns by a robust lock.
+    pub fn several_senders(mut self, several: bool) -> Self {
+        self.several = several;
+        self
+    }
+
+    /// Both sides only ever look and never sleep: who sends need not ask whether somebody sleeps, and a blocking call keeps a
+    /// processor busy.
+    pub fn polling(mut self, polling: bool) -> Self {
+        self.polling = polling;
+        self
+    }
+
+    /// Who may open it by name.
+    pub fn share(mut self, share: Share) -> Self {
+        self.share = share;
+        self
+    }
+
+    /// Makes a ring of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::InvalidInput`] for a capacity beyond 1 GiB, and those of
+    /// [`MappingOptions::create`](crate::MappingOptions::create).
+    pub fn create(&self, name: &str) -> Result<Ring> {
+        let (capacity, flags) = self.shape()?;
+        let found = Content::create(name, KIND, size(capacity), self.share.clone(), |view, at| {
+            init(view, at, capacity, flags)
+        })?;
+        Ring::of(found)
+    }
+
+    /// Makes a ring of that name, or opens the live one, whose capacity and kind stay as they are.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), less `AlreadyExists`; as [`Ring::open`].
+    pub fn open_or_create(&self, name: &str) -> Result<Ring> {
+        let (capacity, flags) = self.shape()?;
+        let init = |view: &View, at| init(view, at, capacity, flags);
+        Ring::of(Content::open_or_create(name, KIND, size(capacity), self.share.clone(), init)?)
+    }
+
+    fn shape(&self) -> Result<(u32, u32)> {
+        let capacity = self.capacity.max(4096).checked_next_power_of_two().filter(|bytes| *bytes <= 1 << 30);
+        let Some(capacity) = capacity else {
+            let why = format!("a capacity of {} bytes; a ring has at most 1 GiB", self.capacity);
+            return Err(Error::new(ErrorKind::InvalidInput, "create a ring with", why));
+        };
+        let flags = if self.several { SEVERAL } else { 0 } | if self.polling { POLLING } else { 0 };
+        Ok((capacity as u32, flags))
+    }
+}
+
+fn size(capacity: u32) -> usize {
+    size_of::<Head>() + capacity as usize
+}
+
+fn init(view: &View, at: usize, capacity: u32, flags: u32) -> Result<()> {
+    let head: &Head = view.place(at)?;
+    head.capacity.store(capacity.into(), Ordering::Relaxed);
+    head.flags.store(flags, Ordering::Relaxed);
+    Ok(())
+}
+
+impl Ring {
+    /// Makes a ring for this user alone, with at least `capacity` bytes for records.
+    ///
+    /// # Errors
+    /// As [`RingOptions::create`].
+    pub fn create(name: &str, capacity: usize) -> Result<Ring> {
+        RingOptions::new().capacity(capacity).create(name)
+    }
+
+    /// Opens the live ring of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`], [`ErrorKind::Corrupt`],
+    /// [`ErrorKind::AccessDenied`]: sending and receiving both need write access.
+    pub fn open(name: &str) -> Result<Ring> {
+        Ring::of(Content::open(name, KIND)?)
+    }
+
+    fn of(Content { view, offset }: Content) -> Result<Ring> {
+        let head: &Head = view.place(offset)?;
+        let capacity = head.capacity.load(Ordering::Relaxed);
+        let flags = head.flags.load(Ordering::Relaxed);
+        let room = view.len().saturating_sub(offset + size_of::<Head>()) as u64;
+        if !capacity.is_power_of_two() || !(4096..=1 << 30).contains(&capacity) || capacity > room {
+            let why = format!("it says that it has {capacity} bytes, which cannot be, at offset {offset}");
+            return Err(Error::new(ErrorKind::Corrupt, "open the ring", why));
+        }
+        let data = view.as_ptr().wrapping_add(offset + size_of::<Head>());
+        let (several, polling) = (flags & SEVERAL != 0, flags & POLLING != 0);
+        Ok(Ring { ring: Shared { view, offset, data, capacity: capacity as u32, several, polling } })
+    }
+
+    /// Bytes for records.
+    pub fn capacity(&self) -> usize {
+        self.ring.capacity as usize
+    }
+
+    /// Attaches a sender.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] if somebody sends already and the ring is for one.
+    pub fn sender(&self) -> Result<Sender> {
+        Sender::attach(self.ring.clone())
+    }
+
+    /// Attaches the receiver. It goes on where the one before was.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] if somebody receives already.
+    pub fn receiver(&self) -> Result<Receiver> {
+        Receiver::attach(self.ring.clone())
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").field("capacity", &self.capacity).field("in", &self.view).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    #[inline]
+    fn head(&self) -> &Head {
+        // SAFETY: `attach` placed it there, and the view lives as long as `self`.
+        unsafe { &*self.view.as_ptr().wrapping_add(self.offset).cast() }
+    }
+
+    #[inline]
+    fn units(&self) -> u32 {
+        self.capacity / UNIT
+    }
+
+    /// The header at a position.
+    #[inline]
+    fn header(&self, position: u32) -> &AtomicU64 {
+        let at = self.data.wrapping_add((position & (self.units() - 1)) as usize * UNIT as usize);
+        // SAFETY: inside the data, aligned to 8, mapped as long as the view, and only touched as an atomic: headers lie
+        // where a sender says, and payloads are given out only between them.
+        unsafe { AtomicU64::from_ptr(at.cast()) }
+    }
+
+    /// Units from a position to the end of the ring.
+    #[inline]
+    fn before_end(&self, position: u32) -> u32 {
+        self.units() - (position & (self.units() - 1))
+    }
+
+    fn corrupt(&self, what: &str, position: u32) -> Error {
+        let at = u64::from(position & (self.units() - 1)) * u64::from(UNIT);
+        Error::new(ErrorKind::Corrupt, "use the ring", format!("{what}, at byte {at} of its data"))
+    }
+
+    #[inline]
+    fn payload(&self, position: u32) -> *mut u8 {
+        self.header(position).as_ptr().wrapping_add(1).cast()
+    }
+
+    /// Makes a position known to the other side, and wakes it if it sleeps.
+    #[inline]
+    fn announce(&self, commit: &Commit, position: u32) -> Result<()> {
+        if self.polling {
+            // Release: pairs with the Acquire load of the state on the other side.
+            commit.word.store(position.into(), Ordering::Release);
+            return Ok(());
+        }
+        commit.word().commit(|_| Some(position)).map(drop).map_err(|error| explain("wake", "the other side", error))
+    }
+
+    /// Sleeps until `ready` says so of a side's position, beside the ends that are attached. A death ends it too: then the
+    /// count of deaths says so. `false`: the time is over.
+    fn sleep(
+        &self,
+        commit: &Commit,
+        until: Deadline,
+        (ends, deaths): (&[End], &Deaths),
+        ready: impl Fn(u32) -> bool,
+    ) -> Result<bool> {
+        let watched = || ends.iter().filter(|end| end.peer().is_some());
+        let Some(left) = until.left().filter(|_| !self.polling) else {
+            watched().for_each(|end| end.bury(deaths));
+            return Ok(until.left().is_some());
+        };
+        let locks: Vec<&Words> = watched().map(End::words).collect();
+        let take = |state: u32| ready(state).then_some(state);
+        let explain = |error| explain("wait for", "a ring", error);
+        match commit.word().wait_beside(Some(left), take, &locks).map_err(explain)? {
+            Beside::Had(_) => {}
+            Beside::TimedOut => return Ok(until.left().is_some()),
+            Beside::Gone(_) => watched().for_each(|end| end.bury(deaths)),
+        }
+        Ok(true)
+    }
+}
+
+/// Units that a record of `len` bytes takes.
+#[inline]
+fn units_of(len: usize) -> u32 {
+    1 + (len as u32).div_ceil(UNIT)
+}

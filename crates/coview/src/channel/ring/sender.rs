@@ -1,0 +1,384 @@
+//! The sending end of a ring.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use super::{Head, READY, SENDERS, SKIP, SPINS, Shared, UNIT, units_of};
+use crate::channel::end::{Attached, End, Peer, died};
+use crate::error::{Error, ErrorKind, Result};
+use crate::explain::explain;
+use crate::primitive::Ordering;
+use crate::shared::copy_in;
+use crate::sys::wait::Deadline;
+
+/// The end that sends. Dropped, the end is free for another.
+pub struct Sender {
+    ring: Shared,
+    _end: Attached,
+    /// Where the next record goes; of several senders, only while it is our turn.
+    tail: u32,
+    /// How far the receiver had freed the bytes when we last looked.
+    free: u32,
+    deaths: u32,
+}
+
+/// Room for one record, to be filled in place. [`commit`](Claim::commit) sends it; dropped, it was never there.
+pub struct Claim<'a> {
+    sender: &'a mut Sender,
+    /// The record's own position, behind a skip or not.
+    at: u32,
+    len: usize,
+    /// Of several senders, the turn belongs to this thread.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Sender {
+    pub(super) fn attach(ring: Shared) -> Result<Sender> {
+        let head = ring.head();
+        let places = if ring.several { SENDERS } else { 1 };
+        for index in 0..places {
+            let offset = ring.offset + std::mem::offset_of!(Head, senders) + index * size_of::<End>();
+            let Some(end) = End::attach(&ring.view, offset, &head.sender_deaths)? else {
+                continue;
+            };
+            let deaths = head.receiver_deaths.load(Ordering::Relaxed);
+            let (tail, free) = (head.tail.0.word().state(), head.front.free.word().state());
+            return Ok(Sender { ring, _end: end, tail, free, deaths });
+        }
+        let who = head.senders[0].peer().map_or(String::new(), |peer| format!(" process {}", peer.process));
+        let why =
+            format!("all {places} sending ends are taken, the first by{who}; a ring for several senders has {SENDERS}");
+        Err(Error::new(ErrorKind::AlreadyExists, "attach a sender to", why).on("the ring"))
+    }
+
+    /// The most bytes a record can have.
+    #[inline]
+    pub fn record_max(&self) -> usize {
+        // With what is skipped at the end, two such records always fit in an empty ring.
+        (self.ring.capacity / 2 - 2 * UNIT) as usize
+    }
+
+    /// The process that receives, if one is attached.
+    pub fn receiver(&self) -> Option<Peer> {
+        self.ring.head().receiver.peer()
+    }
+
+    /// Sends a record, waiting for room for as long as it takes.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    #[inline]
+    pub fn send(&mut self, record: &[u8]) -> Result<()> {
+        let mut claim = self.claim(record.len())?;
+        claim.copy_from_slice(record);
+        claim.commit()
+    }
+
+    /// Sends a record if there is room now. `false`: there is not.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    #[inline]
+    pub fn try_send(&mut self, record: &[u8]) -> Result<bool> {
+        self.send_timeout(record, Duration::ZERO)
+    }
+
+    /// Sends a record, waiting for room for at most `timeout`. `false`: the time is over.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    #[inline]
+    pub fn send_timeout(&mut self, record: &[u8], timeout: Duration) -> Result<bool> {
+        match self.claim_timeout(record.len(), timeout)? {
+            Some(mut claim) => {
+                claim.copy_from_slice(record);
+                claim.commit().map(|()| true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Claims room for a record of `len` bytes, waiting for as long as it takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`] beyond [`record_max`](Self::record_max); [`ErrorKind::PeerDied`], once, if the ring is full
+    /// and its receiver died; [`ErrorKind::Corrupt`] if a peer wrote over the ring.
+    #[inline]
+    pub fn claim(&mut self, len: usize) -> Result<Claim<'_>> {
+        let at = match self.at_once(len) {
+            Some(at) => at,
+            None => loop {
+                if let Some(at) = self.room(len, None)? {
+                    break at;
+                }
+            },
+        };
+        Ok(Claim { sender: self, at, len, _thread: PhantomData })
+    }
+
+    /// Claims room for a record if there is room now.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    #[inline]
+    pub fn try_claim(&mut self, len: usize) -> Result<Option<Claim<'_>>> {
+        self.claim_timeout(len, Duration::ZERO)
+    }
+
+    /// Claims room for a record, waiting for at most `timeout`. `None`: the time is over.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    #[inline]
+    pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Option<Claim<'_>>> {
+        let at = match self.at_once(len) {
+            Some(at) => Some(at),
+            None => self.room(len, Some(timeout))?,
+        };
+        Ok(at.map(|at| Claim { sender: self, at, len, _thread: PhantomData }))
+    }
+
+    /// Begins a batch: records that are sent together, by one step.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    pub fn batch(&mut self) -> Result<Batch<'_>> {
+        while !self.turn(None)? {}
+        Ok(Batch { next: self.tail, first: 0, sender: self, _thread: PhantomData })
+    }
+
+    /// Of several senders: takes the turn. One who died in it has left nothing behind: what it had not committed is not there.
+    fn turn(&mut self, timeout: Option<Duration>) -> Result<bool> {
+        if !self.ring.several {
+            return Ok(true);
+        }
+        let head = self.ring.head();
+        let taken = head.turn.lock(timeout).map_err(|error| explain("take a turn at", "a ring", error))?;
+        self.tail = head.tail.0.word().state();
+        Ok(taken.is_some())
+    }
+
+    #[inline]
+    fn end_turn(&self) {
+        if self.ring.several {
+            // It fails only when a peer wrote over the words.
+            let _ = self.ring.head().turn.unlock(false);
+        }
+    }
+
+    /// Where a record of `len` bytes goes, as long as what is known to be free suffices.
+    #[inline]
+    fn at_once(&self, len: usize) -> Option<u32> {
+        match self.ring.several || len > self.record_max() {
+            true => None,
+            false => self.place(self.tail, len),
+        }
+    }
+
+    /// Where a record goes that begins at `tail` or, if it does not fit before the end, at the front; if that is free.
+    #[inline]
+    fn place(&self, tail: u32, len: usize) -> Option<u32> {
+        let need = units_of(len);
+        let before_end = self.ring.before_end(tail);
+        let skipped = if need > before_end { before_end } else { 0 };
+        // And behind it a header that says "nothing yet".
+        let room = self.ring.units() - (skipped + need + 1);
+        (tail.wrapping_sub(self.free) <= room).then(|| tail.wrapping_add(skipped))
+    }
+
+    /// As [`place`](Self::place), and asks how far the bytes are free by now.
+    fn fit(&mut self, tail: u32, len: usize) -> Result<Option<u32>> {
+        if let Some(at) = self.place(tail, len) {
+            return Ok(Some(at));
+        }
+        self.free = self.ring.head().front.free.word().state();
+        if tail.wrapping_sub(self.free) > self.ring.units() {
+            return Err(self.ring.corrupt("the receiver is ahead of the sender", self.free));
+        }
+        Ok(self.place(tail, len))
+    }
+
+    /// Where a record of `len` bytes goes, when there is room for it. `None`: the time is over.
+    #[inline(never)]
+    fn room(&mut self, len: usize, timeout: Option<Duration>) -> Result<Option<u32>> {
+        self.check(len)?;
+        if !self.turn(timeout)? {
+            return Ok(None);
+        }
+        let at = match self.fit(self.tail, len) {
+            Ok(None) if timeout != Some(Duration::ZERO) => self.wait(len, timeout),
+            at => at,
+        };
+        if !matches!(at, Ok(Some(_))) {
+            self.end_turn();
+        }
+        at
+    }
+
+    fn check(&self, len: usize) -> Result<()> {
+        if len <= self.record_max() {
+            return Ok(());
+        }
+        let why = format!("a record of {len} bytes; this ring takes up to {} (half its capacity)", self.record_max());
+        Err(Error::new(ErrorKind::OutOfRange, "send", why))
+    }
+
+    #[cold]
+    fn wait(&mut self, len: usize, timeout: Option<Duration>) -> Result<Option<u32>> {
+        let until = Deadline::after(timeout);
+        let ring = self.ring.clone();
+        let head = ring.head();
+        loop {
+            for _ in 0..SPINS {
+                if let Some(at) = self.fit(self.tail, len)? {
+                    return Ok(Some(at));
+                }
+                std::hint::spin_loop();
+            }
+            let deaths = head.receiver_deaths.load(Ordering::Relaxed);
+            if deaths != std::mem::replace(&mut self.deaths, deaths) {
+                return Err(died("send to", "receiver"));
+            }
+            let seen = self.free;
+            let receiver = (std::slice::from_ref(&head.receiver), &head.receiver_deaths);
+            if !ring.sleep(&head.front.free, until, receiver, |free| free != seen)? {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Claim<'_> {
+    /// Leaves all but the first `len` bytes out.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Sends the record.
+    ///
+    /// # Errors
+    /// The system's, when the receiver was to be woken; then it is not sent.
+    #[inline]
+    pub fn commit(self) -> Result<()> {
+        let (ring, tail) = (&self.sender.ring, self.sender.tail);
+        let next = self.at.wrapping_add(units_of(self.len));
+        let header = self.len as u64;
+        ring.header(next).store(0, Ordering::Relaxed);
+        // Whole, but not ready yet: see `publish`.
+        match self.at == tail {
+            true => ring.header(tail).store(header, Ordering::Relaxed),
+            false => {
+                ring.header(self.at).store(READY | header, Ordering::Relaxed);
+                ring.header(tail).store(SKIP, Ordering::Relaxed);
+            }
+        }
+        let first = if self.at == tail { header } else { SKIP };
+        self.sender.publish(first, next)
+    }
+}
+
+impl Sender {
+    /// Hands over what was written from the tail to `next`, which begins with this header.
+    ///
+    /// The position is the step that counts: whoever looks at it sees all of the records, also if we die before the next
+    /// line. The header is for a receiver who only looks there, which costs it one cache line a record.
+    #[inline]
+    fn publish(&mut self, first: u64, next: u32) -> Result<()> {
+        self.ring.announce(&self.ring.head().tail.0, next)?;
+        // Release: pairs with the Acquire in `look`.
+        self.ring.header(self.tail).store(READY | first, Ordering::Release);
+        self.tail = next;
+        Ok(())
+    }
+}
+
+impl Deref for Claim<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `room` found these bytes free: inside the data, read by nobody who keeps the protocol; any bytes are u8.
+        unsafe { std::slice::from_raw_parts(self.sender.ring.payload(self.at), self.len) }
+    }
+}
+
+impl DerefMut for Claim<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`; and `self` is borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.sender.ring.payload(self.at), self.len) }
+    }
+}
+
+impl Drop for Claim<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.sender.end_turn();
+    }
+}
+
+/// Records that are sent together; dropped without [`commit`](Batch::commit), none of them is.
+pub struct Batch<'a> {
+    sender: &'a mut Sender,
+    /// Header of the first, which is made ready last.
+    first: u64,
+    next: u32,
+    _thread: PhantomData<*const ()>,
+}
+
+impl Batch<'_> {
+    /// Adds a record if there is room now. `false`: there is not; commit what there is.
+    ///
+    /// # Errors
+    /// As [`Sender::claim`].
+    pub fn push(&mut self, record: &[u8]) -> Result<bool> {
+        self.sender.check(record.len())?;
+        let here = self.next;
+        let Some(at) = self.sender.fit(here, record.len())? else {
+            return Ok(false);
+        };
+        let ring = &self.sender.ring;
+        // SAFETY: `fit` found these bytes free; the record is memory of this process.
+        unsafe { copy_in(record, ring.payload(at)) };
+        let header = record.len() as u64;
+        self.next = at.wrapping_add(units_of(record.len()));
+        ring.header(self.next).store(0, Ordering::Relaxed);
+        if at != here {
+            ring.header(at).store(READY | header, Ordering::Relaxed);
+        }
+        let begin = if at == here { header } else { SKIP };
+        if here == self.sender.tail {
+            // Not ready: so nobody gets to the others before the whole batch is committed.
+            ring.header(here).store(begin, Ordering::Relaxed);
+            self.first = begin;
+        } else {
+            ring.header(here).store(READY | begin, Ordering::Relaxed);
+        }
+        Ok(true)
+    }
+
+    /// Sends them.
+    ///
+    /// # Errors
+    /// As [`Claim::commit`].
+    pub fn commit(self) -> Result<()> {
+        match self.next == self.sender.tail {
+            true => Ok(()),
+            false => self.sender.publish(self.first, self.next),
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.sender.end_turn();
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("ring", &self.ring).field("tail", &self.tail).finish_non_exhaustive()
+    }
+}
