@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Child, PATIENCE, hear, say, until};
+use common::{Child, PATIENCE, Role, hear, say, until};
 use coview::latest::{Latest, LatestOptions};
 use coview::ring::{Ring, RingOptions};
 use coview::{Access, ErrorKind, Mapping};
@@ -43,7 +43,11 @@ fn send_records(args: &[String]) {
 
 #[test]
 fn child() {
-    common::child(&[
+    common::child(&[ring_roles(), latest_and_hostile_roles()].concat());
+}
+
+fn ring_roles() -> Vec<(&'static str, Role)> {
+    vec![
         ("send", send_records),
         ("hold a claim", |args| {
             let mut sender = Ring::open(&args[0]).unwrap().sender().unwrap();
@@ -80,6 +84,11 @@ fn child() {
                 }
             }
         }),
+    ]
+}
+
+fn latest_and_hostile_roles() -> Vec<(&'static str, Role)> {
+    vec![
         ("set for ever", |args| {
             let mut writer = Latest::<[u64; 40]>::open(&args[0]).unwrap().writer().unwrap();
             say("writing");
@@ -142,7 +151,7 @@ fn child() {
             }
             say("survived");
         }),
-    ]);
+    ]
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{Child, PATIENCE, hear, say, until};
+use common::{Child, PATIENCE, Role, hear, say, until};
 use coview::sync::{Barrier, Condvar, Event, Lock, Mutex, Once, Placed, RwLock, Semaphore, SeqLock};
 use coview::{Access, ErrorKind, Mapping, View};
 
@@ -50,7 +50,11 @@ fn shared(view: &View) -> &Shared {
 
 #[test]
 fn child() {
-    common::child(&[
+    common::child(&[mutex_roles(), table_and_condition_roles(), other_roles()].concat());
+}
+
+fn mutex_roles() -> Vec<(&'static str, Role)> {
+    vec![
         ("add", |args| {
             let view = opened(&args[0]);
             for _ in 0..args[1].parse::<u32>().unwrap() {
@@ -91,6 +95,11 @@ fn child() {
             say("ended");
             hear();
         }),
+    ]
+}
+
+fn table_and_condition_roles() -> Vec<(&'static str, Role)> {
+    vec![
         ("read and stay", |args| {
             let view = opened(&args[0]);
             let lock = shared(&view).table.read().unwrap();
@@ -135,6 +144,11 @@ fn child() {
                 assert!(seen.iter().all(|r| *r == round || *r == round + 1), "round {round}: {seen:?}");
             }
         }),
+    ]
+}
+
+fn other_roles() -> Vec<(&'static str, Role)> {
+    vec![
         ("initialise halfway", |args| {
             let view = opened(&args[0]);
             let _ = shared(&view).once.call(|| {
@@ -173,7 +187,7 @@ fn child() {
             }
         }),
         ("survive", survive),
-    ]);
+    ]
 }
 
 fn read_pairs(args: &[String]) {
