@@ -347,6 +347,26 @@ fn senders_killed_at_random_leave_whole_records_in_order() {
 }
 
 #[test]
+fn a_name_is_opened_as_what_it_is() {
+    let (ring, latest, plain) = (name("a ring"), name("a latest"), name("a mapping"));
+    let _held = (Ring::create(&ring, 4096).unwrap(), Latest::<u64>::create(&latest).unwrap());
+    let mapping = Mapping::create(&plain, 1 << 20).unwrap();
+    mapping.view(Access::ReadWrite).unwrap().write(0, b"something else").unwrap();
+    assert_eq!(Ring::create(&ring, 4096).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    for wrong in [Ring::open(&latest).map(drop), Latest::<u64>::open(&ring).map(drop), Ring::open(&plain).map(drop)] {
+        assert_eq!(wrong.unwrap_err().kind(), ErrorKind::WrongKind);
+    }
+    assert_eq!(Ring::open(&name("absent")).unwrap_err().kind(), ErrorKind::NotFound);
+    let error = RingOptions::new().capacity(usize::MAX).create(&name("huge")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    // Somebody made the mapping and died before it had content.
+    let empty = name("empty");
+    let _empty = Mapping::create(&empty, 1 << 20).unwrap();
+    assert_eq!(Ring::open(&empty).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(RingOptions::new().capacity(4096).open_or_create(&empty).unwrap().capacity(), 4096);
+}
+
+#[test]
 fn the_latest_value_is_whole_whoever_dies() {
     let name = name("whole");
     let latest = LatestOptions::new().create::<[u64; 40]>(&name).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::content::Content;
+use super::content::{Content, Kind};
 use super::end::{Attached, Deaths, End, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
@@ -21,7 +21,6 @@ use crate::view::View;
 /// The most writers attached at once, of a value that allows several.
 pub const WRITERS: usize = 16;
 
-const KIND: u32 = 2;
 const SEVERAL: u32 = 1;
 /// Copies of the value. A reader's copy is spoiled only by a writer that comes round to it.
 const COPIES: u32 = 4;
@@ -114,7 +113,7 @@ impl LatestOptions {
     /// [`ErrorKind::AlreadyExists`], and those of [`MappingOptions::create`](crate::MappingOptions::create).
     pub fn create<T: FromBytes + IntoBytes + Immutable>(&self, name: &str) -> Result<Latest<T>> {
         let init = |view: &View, at| self.init::<T>(view, at);
-        Latest::of(Content::create(name, KIND, size::<T>(), self.share.clone(), init)?)
+        Latest::of(Content::create(name, Kind::Latest, size::<T>(), &self.share, init)?)
     }
 
     /// Makes one of that name, or opens the live one.
@@ -123,7 +122,7 @@ impl LatestOptions {
     /// As [`create`](Self::create), less `AlreadyExists`; as [`Latest::open`].
     pub fn open_or_create<T: FromBytes + IntoBytes + Immutable>(&self, name: &str) -> Result<Latest<T>> {
         let init = |view: &View, at| self.init::<T>(view, at);
-        Latest::of(Content::open_or_create(name, KIND, size::<T>(), self.share.clone(), init)?)
+        Latest::of(Content::open_or_create(name, Kind::Latest, size::<T>(), &self.share, init)?)
     }
 
     fn init<T>(&self, view: &View, at: usize) -> Result<()> {
@@ -159,7 +158,7 @@ impl<T: FromBytes + IntoBytes + Immutable> Latest<T> {
     /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`]; [`ErrorKind::Corrupt`], also if its values have another size;
     /// [`ErrorKind::AccessDenied`]: reading needs write access too, to say that it sleeps.
     pub fn open(name: &str) -> Result<Latest<T>> {
-        Latest::of(Content::open(name, KIND)?)
+        Latest::of(Content::open(name, Kind::Latest)?)
     }
 
     fn of(Content { view, offset }: Content) -> Result<Latest<T>> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub use receiver::{Receiver, Record};
 pub use sender::{Batch, Claim, Sender};
 
-use super::content::Content;
+use super::content::{Content, Kind};
 use super::end::{Deaths, End};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
@@ -31,7 +31,6 @@ const SKIP: u64 = 1 << 62;
 const UNIT: u32 = 8;
 /// Looks before a receiver or a sender goes to sleep: about a microsecond, well below what waking up costs.
 const SPINS: u32 = 100;
-const KIND: u32 = 3;
 const SEVERAL: u32 = 1;
 const POLLING: u32 = 2;
 
@@ -180,9 +179,8 @@ impl RingOptions {
     /// [`MappingOptions::create`](crate::MappingOptions::create).
     pub fn create(&self, name: &str) -> Result<Ring> {
         let (capacity, flags) = self.shape()?;
-        let found = Content::create(name, KIND, size(capacity), self.share.clone(), |view, at| {
-            init(view, at, capacity, flags)
-        })?;
+        let found =
+            Content::create(name, Kind::Ring, size(capacity), &self.share, |view, at| init(view, at, capacity, flags))?;
         Ring::of(found)
     }
 
@@ -193,7 +191,7 @@ impl RingOptions {
     pub fn open_or_create(&self, name: &str) -> Result<Ring> {
         let (capacity, flags) = self.shape()?;
         let init = |view: &View, at| init(view, at, capacity, flags);
-        Ring::of(Content::open_or_create(name, KIND, size(capacity), self.share.clone(), init)?)
+        Ring::of(Content::open_or_create(name, Kind::Ring, size(capacity), &self.share, init)?)
     }
 
     fn shape(&self) -> Result<(u32, u32)> {
@@ -233,7 +231,7 @@ impl Ring {
     /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`], [`ErrorKind::Corrupt`],
     /// [`ErrorKind::AccessDenied`]: sending and receiving both need write access.
     pub fn open(name: &str) -> Result<Ring> {
-        Ring::of(Content::open(name, KIND)?)
+        Ring::of(Content::open(name, Kind::Ring)?)
     }
 
     fn of(Content { view, offset }: Content) -> Result<Ring> {
