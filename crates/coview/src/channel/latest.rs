@@ -393,3 +393,16 @@ impl<T> fmt::Debug for Reader<T> {
         f.debug_struct("Reader").field("seen", &self.seen).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    /// As `docs/format.md` draws it.
+    #[test]
+    fn the_layout_is_the_promised_one() {
+        let offsets = [offset_of!(Head, deaths), offset_of!(Head, turn), offset_of!(Head, newest), size_of::<Head>()];
+        assert_eq!((offsets, offset_of!(Head, writers)), ([20, 24, 128, 1280], 256));
+    }
+}

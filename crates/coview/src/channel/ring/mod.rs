@@ -355,3 +355,27 @@ impl Shared {
 fn units_of(len: usize) -> u32 {
     1 + (len as u32).div_ceil(UNIT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    /// As `docs/format.md` draws it.
+    #[test]
+    fn the_layout_is_the_promised_one() {
+        let offsets = [offset_of!(Head, turn), offset_of!(Head, tail), offset_of!(Head, front)];
+        assert_eq!(offsets, [24, 128, 256]);
+        assert_eq!(offset_of!(Head, front) + offset_of!(Front, received), 272);
+        let ends = [offset_of!(Head, receiver), offset_of!(Head, senders), size_of::<Head>()];
+        assert_eq!(ends, [384, 448, 1536]);
+    }
+
+    #[test]
+    fn a_longest_record_always_fits_twice() {
+        for capacity in [4096, 1 << 16, 1 << 30] {
+            let need = units_of((capacity / 2 - 2 * UNIT) as usize);
+            assert!(2 * need <= capacity / UNIT, "{capacity}");
+        }
+    }
+}
