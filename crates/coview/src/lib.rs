@@ -24,6 +24,12 @@ mod named;
 pub mod os;
 mod primitive;
 mod shared;
+#[cfg(not(coview_step))]
+mod step;
+#[cfg(coview_step)]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod step;
 pub mod sync;
 mod sys;
 mod view;

@@ -96,3 +96,14 @@ fn windows() {
 fn pass() {
     prints("pass", &["4 children counted to 4000", "cannot inherit: *"]);
 }
+
+#[test]
+fn tokio() {
+    prints("tokio", &["not set in time: true", "all downloaded: 10"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn epoll() {
+    prints("epoll", &["3 pieces of work, then told to stop"]);
+}

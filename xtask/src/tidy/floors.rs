@@ -12,6 +12,7 @@ const SOURCES: &str = "crates/coview/src/";
 /// Ground floor up, as drawn in ARCHITECTURE.md.
 const FLOORS: &[(&str, u8)] = &[
     ("primitive", 0),
+    ("step", 0),
     ("sys", 1),
     ("error", 1),
     ("name", 2),

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+use crate::step::is_broken;
 use crate::sync::{Commit, Placed, fill, load, read, store};
 use crate::sys::lock::{Beside, Words};
 use crate::sys::wait::Deadline;
@@ -255,6 +256,9 @@ impl<T: FromBytes + IntoBytes + Immutable> Writer<T> {
             0 => COPIES,
             next => next,
         };
+        if is_broken("latest: the number before the value") {
+            word.commit(|_| Some(next)).map(drop).map_err(refused)?;
+        }
         store(value, |words| fill(self.shared.copy(next), words));
         // Release: pairs with the Acquire in `read`.
         word.commit(|_| Some(next)).map(drop).map_err(refused)

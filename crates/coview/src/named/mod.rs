@@ -1,11 +1,13 @@
 //! Named mutexes, events and semaphores, beside the mappings in their one name space, and waiting for several.
 
 mod event;
+mod future;
 mod mutex;
 mod semaphore;
 mod wait;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use event::{Event, EventOptions};
@@ -22,9 +24,10 @@ use crate::sys::namespace::Kind;
 use crate::sys::object::{Make, Object};
 
 /// A handle and the name it goes by in messages.
-struct Handle {
-    object: Object,
-    name: Name,
+pub(crate) struct Handle {
+    /// Shared with those who watch it: the name lives until they are gone too.
+    pub(crate) object: Arc<Object>,
+    pub(crate) name: Name,
 }
 
 impl fmt::Display for Handle {
@@ -50,8 +53,8 @@ impl Handle {
     fn make(operation: &'static str, name: &str, make: Make, common: &Common) -> Result<(Handle, Disposition)> {
         let name = Name::parse(name)?;
         match Object::create(&name.slot(operation)?, make, &common.share, common.inheritable) {
-            Ok((object, true)) => Ok((Handle { object, name }, Disposition::Created)),
-            Ok((object, false)) => Ok((Handle { object, name }, Disposition::Opened)),
+            Ok((object, true)) => Ok((Handle { object: Arc::new(object), name }, Disposition::Created)),
+            Ok((object, false)) => Ok((Handle { object: Arc::new(object), name }, Disposition::Opened)),
             Err(error) => Err(explain(operation, &name, error)),
         }
     }
@@ -66,7 +69,7 @@ impl Handle {
     fn open(name: &str, kind: Kind) -> Result<Handle> {
         let name = Name::parse(name)?;
         match Object::open(&name.slot("open")?, kind) {
-            Ok(Some(object)) => Ok(Handle { object, name }),
+            Ok(Some(object)) => Ok(Handle { object: Arc::new(object), name }),
             Ok(None) => Err(absent("open", &name)),
             Err(error) => Err(explain("open", &name, error)),
         }

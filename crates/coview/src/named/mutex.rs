@@ -30,7 +30,7 @@ use crate::sys::object::Make;
 #[derive(Debug)]
 #[doc(alias = "CreateMutex")]
 pub struct Mutex {
-    pub(super) handle: Handle,
+    pub(crate) handle: Handle,
 }
 
 /// How a mutex is made.

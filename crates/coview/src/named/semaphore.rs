@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Common, Handle};
+use super::{Common, Handle, future};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::{Disposition, Share};
@@ -30,7 +30,7 @@ use crate::sys::object::Make;
 #[derive(Debug)]
 #[doc(alias = "CreateSemaphore")]
 pub struct Semaphore {
-    pub(super) handle: Handle,
+    pub(crate) handle: Handle,
 }
 
 /// Giving back so many would exceed the maximum; nothing was changed. Inside: the count as it is.
@@ -147,6 +147,17 @@ impl Semaphore {
     /// The system's.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<bool> {
         Ok(self.handle.wait(Some(timeout))?.is_some())
+    }
+
+    /// Takes a permit, waiting for it in any async runtime and without a thread of its own; see
+    /// [`Event::wait_async`](crate::Event::wait_async).
+    ///
+    /// Nothing is lost if the future is dropped before it is ready: a permit that was taken for it is given back.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn acquire_async(&self) -> impl Future<Output = Result<()>> + Send + Sync + use<> {
+        future::take(&self.handle)
     }
 
     /// Gives `count` permits back; the count before, or [`SemaphoreFull`] if that would exceed the maximum.

@@ -1,8 +1,10 @@
-//! Descriptors: memory that arrived as one, and passing a mapping over a Unix socket.
+//! Descriptors: memory that arrived as one, passing a mapping over a Unix socket, events and semaphores in an event loop.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::task::Waker;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -12,7 +14,10 @@ use rustix::net::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Mapping;
+use crate::name::Name;
+use crate::named::{Event, Handle, Semaphore};
 use crate::sys::mapping::Section;
+use crate::sys::watch;
 
 /// The longest message of [`send`]: the ticket and a name, of which `file:` and a path is the longest.
 const MESSAGE_MAX: usize = 2 * 4096;
@@ -121,4 +126,110 @@ fn receive_part(socket: &impl AsFd, into: &mut [u8], fds: &mut Vec<OwnedFd>) -> 
         }
     }
     Ok(received.bytes)
+}
+
+/// An event or a semaphore as a descriptor for `epoll`, `poll` and the like; made by [`Event::watch`] and
+/// [`Semaphore::watch`].
+///
+/// It is used as a non-blocking socket is: *readable* says that [`try_take`](Watch::try_take) may have success, and one
+/// that says `false` makes it unreadable until there is something again. So
+///
+/// - level-triggered, take as often as you like, and come back while it is readable;
+/// - edge-triggered (also in tokio's `AsyncFd`), take until it says `false`: then, and not before, the next edge comes.
+///
+/// Nobody but `try_take` may read from the descriptor. A new watch is readable, so that the first look is made. Readable is no
+/// promise: somebody else may take the object first. A manual-reset event can be taken as long as it is set, and
+/// stays readable that long.
+///
+/// A watch holds the object open. Dropped, it takes nothing with it: it has taken only what `try_take` has given out.
+/// While it is unreadable one helper thread of this process, `coview-watch`, sleeps for it and up to 126 others.
+///
+/// After `fork` the child cannot use it (`Unsupported`), since the descriptor is the parent's as well, and makes its own.
+///
+/// # Examples
+///
+/// `examples/epoll.rs` is a whole loop.
+///
+/// ```
+/// use coview::Semaphore;
+///
+/// let permits = Semaphore::create(&format!("doc-watch-{}", std::process::id()), 2, 2)?;
+/// let watch = permits.watch()?; // and its descriptor into epoll
+/// while watch.try_take()? {
+///     // one permit is ours; there may be more
+/// }
+/// # Ok::<(), coview::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Watch {
+    /// Before the descriptor: nobody is told any more when that is closed.
+    watch: watch::Watch,
+    ready: Arc<watch::Ready>,
+    name: Name,
+}
+
+impl Watch {
+    fn new(handle: &Handle) -> Result<Watch> {
+        let make = || Ok((watch::Watch::new(Arc::clone(&handle.object))?, Arc::new(watch::Ready::new()?)));
+        let (watch, ready) = make().map_err(|error| explain("watch", &handle.name, error))?;
+        Ok(Watch { watch, ready, name: handle.name.clone() })
+    }
+
+    /// Takes the object once, if it can be had now: waits for the event, or acquires a permit. `false`: it cannot, and
+    /// the descriptor is readable when it may be.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for a watch from before a fork, and the system's.
+    pub fn try_take(&self) -> Result<bool> {
+        if self.ready.is_inherited() {
+            let why = "it was made before a fork and is the parent's; call watch() in the child";
+            return Err(Error::new(ErrorKind::Unsupported, "take by a watch", why).on(&self.name));
+        }
+        self.take().map_err(|error| explain("take by a watch", &self.name, error))
+    }
+
+    fn take(&self) -> io::Result<bool> {
+        if self.watch.take()? {
+            return Ok(true); // and readable as before: there may be more
+        }
+        // In this order: whoever makes it readable from here on does so because of something that came later.
+        self.ready.hush();
+        let had = self.watch.poll_take(&Waker::from(Arc::clone(&self.ready)));
+        if !matches!(had, Ok(false)) {
+            Waker::from(Arc::clone(&self.ready)).wake(); // it is not armed, so look again
+        }
+        had
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
+    }
+}
+
+impl AsRawFd for Watch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ready.as_fd().as_raw_fd()
+    }
+}
+
+impl Event {
+    /// A descriptor that is readable when the event may be set (Linux).
+    ///
+    /// # Errors
+    /// The system's: no more descriptors.
+    pub fn watch(&self) -> Result<Watch> {
+        Watch::new(&self.handle)
+    }
+}
+
+impl Semaphore {
+    /// A descriptor that is readable when there may be a permit (Linux).
+    ///
+    /// # Errors
+    /// The system's: no more descriptors.
+    pub fn watch(&self) -> Result<Watch> {
+        Watch::new(&self.handle)
+    }
 }

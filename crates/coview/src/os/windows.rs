@@ -1,12 +1,13 @@
-//! Handles: a section that arrived as one, and passing a mapping to a running process.
+//! Handles: a section that arrived as one, passing a mapping to a running process, and those of mutex, event, semaphore.
 
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 
 use windows_sys::Win32::System::Threading::PROCESS_DUP_HANDLE;
 
 use crate::error::Result;
 use crate::explain::explain;
 use crate::mapping::Mapping;
+use crate::named::{Event, Mutex, Semaphore};
 use crate::sys::mapping::Section;
 use crate::sys::process;
 
@@ -39,4 +40,25 @@ pub fn duplicate_to(mapping: &Mapping, pid: u32) -> Result<u64> {
         process::duplicate(process::this_process(), handle(mapping).as_raw_handle(), target.as_raw_handle(), None)
     };
     copy().map(|copy| copy.addr() as u64).map_err(|error| explain("duplicate", &mapping.object, error))
+}
+
+/// For every Windows call that waits. A wait that succeeds *has* it: the thread that waited owns the mutex.
+impl AsHandle for Mutex {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.handle.object.handle()
+    }
+}
+
+/// For every Windows call that waits. A wait that succeeds *has* it: an automatic-reset event is reset.
+impl AsHandle for Event {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.handle.object.handle()
+    }
+}
+
+/// For every Windows call that waits. A wait that succeeds *has* it: a permit is taken.
+impl AsHandle for Semaphore {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.handle.object.handle()
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Placed, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitive::{AtomicU32, Ordering};
+use crate::step::is_broken;
 use crate::sys::lock::Words;
 
 /// Initialisation in shared memory that happens once, however many come at the same time and whoever dies.
@@ -76,6 +77,9 @@ impl Once {
         let locked = Locked(&self.words);
         if self.is_done() {
             return Ok(false);
+        }
+        if is_broken("once: done before it is") {
+            self.done.store(1, Ordering::Release);
         }
         init()?;
         self.done.store(1, Ordering::Release); // pairs with the Acquire in `is_done`

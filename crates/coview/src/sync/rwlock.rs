@@ -13,6 +13,7 @@ use zerocopy::FromBytes;
 use super::{Lock, Placed, refused};
 use crate::error::Result;
 use crate::primitive::{AtomicU32, Ordering};
+use crate::step::is_broken;
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
 
@@ -185,7 +186,8 @@ impl<T, const READERS: usize> RwLock<T, READERS> {
         if !all {
             return Ok(None);
         }
-        let torn = self.writer.writing.swap(1, Ordering::Relaxed) != 0;
+        let mark = u32::from(!is_broken("reader-writer lock: writing is not marked"));
+        let torn = self.writer.writing.swap(mark, Ordering::Relaxed) != 0;
         let guard = WriteGuard {
             writer: &self.writer,
             readers: &self.readers,

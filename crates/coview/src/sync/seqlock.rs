@@ -10,6 +10,7 @@ use super::slot::{Slot, load, store};
 use super::{Placed, refused};
 use crate::error::Result;
 use crate::primitive::{AtomicU32, Ordering};
+use crate::step::is_broken;
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
 
@@ -104,6 +105,9 @@ impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
             return Ok(false);
         }
         let next = self.sequence.load(Ordering::Relaxed).wrapping_add(1); // only the owner of the lock changes it
+        if is_broken("sequence lock: the number before the value") {
+            self.sequence.store(next, Ordering::Release);
+        }
         store(value, |words| fill(self.copies[(next % 2) as usize].words(), words));
         self.sequence.store(next, Ordering::Release); // pairs with the Acquire in `read`
         self.words.unlock(false).map(|_| true).map_err(explain)

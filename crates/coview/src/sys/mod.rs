@@ -16,6 +16,7 @@ pub(crate) mod namespace;
 pub(crate) mod object;
 pub(crate) mod process;
 pub(crate) mod wait;
+pub(crate) mod watch;
 
 /// A refusal that has no error code of its own in the operating system.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,12 @@
 //! Its protocol, and why the ready-made one strands waiters, is in `docs/format.md`.
 
 use std::io;
+use std::ptr::null_mut;
 
 use super::Taken;
 use super::thread_linux::{Me, me};
 use crate::primitive::{AtomicU32, Ordering};
+use crate::step::is_broken;
 use crate::sys::wait::wake;
 
 const TID: u32 = 0x3fff_ffff;
@@ -46,7 +48,7 @@ impl Robust<'_> {
         let me = me()?;
         let node = me.node_of(self.word);
         let before = me.announce(node);
-        // Acquire: pairs with the Release in `unlock`, and with the kernel's own exchange when an owner died.
+        // Acquire: pairs with the Release in `unlock`.
         let free = match waited {
             false => self.word.compare_exchange(0, me.tid(), Ordering::Acquire, Ordering::Relaxed),
             true => Err(self.word.load(Ordering::Relaxed)),
@@ -66,6 +68,8 @@ impl Robust<'_> {
                 // SAFETY: (1), and it is on no list, since we did not own the lock.
                 Node::Private => unsafe { me.link(node) },
                 // SAFETY: as above.
+                Node::Placed if is_broken("placed lock: not on the list") => {}
+                // SAFETY: as above.
                 Node::Placed => unsafe { me.link_placed(node) },
             }
         }
@@ -76,9 +80,11 @@ impl Robust<'_> {
     /// Takes a word without owner. A taker on this path leaves WAITERS set: others may sleep.
     fn take_over(&self, me: Me, mut value: u32) -> Option<Taken> {
         while value & TID == 0 {
-            // SeqCst: ordered against the count of waiters, with `unlock`.
-            match self.word.compare_exchange(value, me.tid() | WAITERS, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) if value & DIED != 0 => return Some(Taken::Abandoned),
+            // Acquire: pairs with the Release in `unlock`, and with the kernel's own exchange when an owner died.
+            match self.word.compare_exchange(value, me.tid() | WAITERS, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) if value & DIED != 0 && !is_broken("mutex: the death is not told") => {
+                    return Some(Taken::Abandoned);
+                }
                 Ok(_) => return Some(Taken::Clean),
                 Err(now) => value = now,
             }
@@ -88,12 +94,13 @@ impl Robust<'_> {
 
     /// Counts a waiter, so that the one who unlocks knows.
     pub(crate) fn enlist(&self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst); // pairs with the load in `unlock`
+        // SeqCst: this, then the kernel's look at the word; in `unlock` the word, then the loads of this. One sees the other.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn retire(&self) {
         // Saturating: memory that others can write may say anything.
-        let _ = self.waiting.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |n| n.checked_sub(1));
+        let _ = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
     }
 
     /// Marks the word as waited for; what a sleeper expects. `None`: it is free, try again.
@@ -106,7 +113,8 @@ impl Robust<'_> {
             return Some(value);
         }
         let marked = value | WAITERS;
-        self.word.compare_exchange(value, marked, Ordering::SeqCst, Ordering::Relaxed).ok().map(|_| marked)
+        // Release: pairs with the Acquire on failure in `unlock`: who sees the mark sees the count.
+        self.word.compare_exchange(value, marked, Ordering::Release, Ordering::Relaxed).ok().map(|_| marked)
     }
 
     /// Gives it back once. `false`: this thread does not own it. `abandon`: as if the owner had died.
@@ -128,19 +136,19 @@ impl Robust<'_> {
             return Ok(true);
         }
         let node = me.node_of(self.word);
-        let before = me.announce(node);
+        let before = me.announce(if is_broken("mutex: unlock is not announced") { null_mut() } else { node });
         match self.node {
             // SAFETY: we own the lock at its first depth, so we have linked the node and not unlinked it since.
             Node::Private => unsafe { me.unlink(node) },
             Node::Placed => me.unlink_placed(node),
         }
         let free = if abandon { DIED } else { 0 };
-        // Release: pairs with the Acquire in `try_lock`. Acquire on failure: who set WAITERS had counted itself before,
-        // and is seen to have.
+        // Release, which is in SeqCst: pairs with the Acquire in `try_lock` and `take_over`. Acquire on failure: pairs with the
+        // Release in `expect`: who set WAITERS had counted itself before, and is seen to have. SeqCst: as in `enlist`.
         if self.word.compare_exchange(me.tid(), free, Ordering::SeqCst, Ordering::Acquire).is_err() {
             // Somebody waits. As long as anybody may, WAITERS stays, and the kernel knows whom to wake if we die here.
             let keep = if self.waiting.load(Ordering::SeqCst) == 0 { 0 } else { WAITERS };
-            // An exchange, not a store: later than every mark of a waiter whose count the next load must see.
+            // An exchange, not a store: it takes the place of the newest mark, and none is set behind its back.
             self.word.swap(free | keep, Ordering::SeqCst);
         }
         // Also without WAITERS: the owner before may have died between clearing it and waking.

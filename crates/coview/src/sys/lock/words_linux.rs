@@ -8,9 +8,9 @@ use super::anchor_linux::enclosed_in;
 use super::robust_linux::{Node, Robust};
 use super::thread_linux::{Me, me};
 use super::{Taken, Words};
-use crate::primitive::{AtomicU32, Ordering};
+use crate::primitive::{AtomicU32, Ordering, fence};
 use crate::sys::Refusal;
-use crate::sys::wait::{Deadline, Spot, sleep};
+use crate::sys::wait::{Deadline, Spot, sleep, wake};
 
 impl Words {
     fn robust(&self) -> Robust<'_> {
@@ -131,7 +131,15 @@ pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Durati
     };
     peers.iter().for_each(|peer| peer.robust().retire());
     slept?;
-    Ok(peers.iter().position(|peer| peer.robust().owner().0.is_none()))
+    let gone = peers.iter().position(|peer| peer.robust().owner().0.is_none());
+    // Acquire: pairs with the Release in `unlock`, and with the kernel's own exchange when an owner died: who sees that it
+    // is gone sees what it did last.
+    fence(Ordering::Acquire);
+    if let Some(index) = gone {
+        // A death wakes one, and so does a lock given back: the others sleep as we did.
+        wake(&peers[index].word, u32::MAX >> 1);
+    }
+    Ok(gone)
 }
 
 /// Whether a thread of this process has a placed lock in these addresses, which are mapped.

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 
 use super::{Kind, Reclaimed};
+use crate::step::is_broken;
 use crate::sys::Refusal;
 use crate::sys::process::user_name;
 
@@ -444,7 +445,12 @@ pub(crate) fn create(
             None => unnamed_file(variant, mode, &init)?,
         };
         match publish(fd.as_fd(), slot) {
-            Ok(()) => return Ok(Creation::Created(Binding::adopt(fd, slot.clone(), variant))),
+            Ok(()) => {
+                if is_broken("create: published before it is locked") {
+                    set_lock(fd.as_fd(), libc::F_RDLCK, BASE + i64::from(variant.0), 1)?;
+                }
+                return Ok(Creation::Created(Binding::adopt(fd, slot.clone(), variant)));
+            }
             Err(Errno::EXIST) => {
                 refuse_foreign_remains(slot)?;
                 made = Some(fd);
@@ -462,7 +468,9 @@ fn unnamed_file(variant: Variant, mode: u32, init: impl Fn(BorrowedFd<'_>) -> io
     init(fd.as_fd())?;
     // Only now, past the umask, and after `init` wrote to it: the mode may forbid writing.
     rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode & 0o777 | MARK))?;
-    set_lock(fd.as_fd(), libc::F_RDLCK, BASE + i64::from(variant.0), 1)?;
+    if !is_broken("create: published before it is locked") {
+        set_lock(fd.as_fd(), libc::F_RDLCK, BASE + i64::from(variant.0), 1)?;
+    }
     Ok(fd)
 }
 

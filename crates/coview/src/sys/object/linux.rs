@@ -128,18 +128,10 @@ fn contents(make: Make) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-fn kind_of(make: Make) -> Kind {
-    match make {
-        Make::Mutex => Kind::Mutex,
-        Make::Event { .. } => Kind::Event,
-        Make::Semaphore { .. } => Kind::Semaphore,
-    }
-}
-
 impl Object {
     /// A new object, or the live one of that name; whether it is new.
     pub(crate) fn create(slot: &Slot, make: Make, share: &Share, inheritable: bool) -> io::Result<(Object, bool)> {
-        let kind = kind_of(make);
+        let kind = make.kind();
         let page = contents(make)?;
         let init = |fd: BorrowedFd<'_>| -> io::Result<()> {
             crate::sys::mapping::commit_file(fd, 0, page.len() as u64)?;
@@ -216,6 +208,15 @@ impl Object {
             Waited::Had { .. } => Some(Taken::Abandoned),
             Waited::TimedOut => None,
         })
+    }
+
+    /// Marks that somebody sleeps, in the same step that saw that there is nothing to be had; the word to sleep on and
+    /// what is expected there. `None`: there is something now.
+    pub(crate) fn expect(&self) -> Option<(&AtomicU32, u32)> {
+        match self.kind {
+            Kind::Mutex => self.robust().expect().map(|value| (self.robust().word, value)),
+            _ => self.commit_word().expect(self.taking()).map(|value| (self.commit_word().spot().word(), value)),
+        }
     }
 
     /// Undoes an attempt that succeeded.
@@ -332,7 +333,7 @@ pub(crate) fn wait(objects: &[&Object], all: bool, timeout: Timeout) -> io::Resu
         let watched = missing.map_or(objects, |index| &objects[index..=index]);
         let mut words = Vec::with_capacity(watched.len());
         for object in watched {
-            match expect(object) {
+            match object.expect() {
                 Some(word) => words.push(word),
                 None => break,
             }
@@ -373,13 +374,6 @@ fn every(objects: &[&Object], waited: bool) -> io::Result<Result<Vec<Taken>, usi
         }
     }
     Ok(Ok(taken))
-}
-
-fn expect(object: &Object) -> Option<(&AtomicU32, u32)> {
-    match object.kind {
-        Kind::Mutex => object.robust().expect().map(|value| (object.robust().word, value)),
-        _ => object.commit_word().expect(object.taking()).map(|value| (object.commit_word().spot().word(), value)),
-    }
 }
 
 /// Counts this thread among the waiters of the mutexes, and names the first object to the kernel: if this thread

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use crate::sys::namespace::Kind;
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -17,7 +19,7 @@ mod state_windows;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub(crate) use state_windows::peek;
+pub(crate) use state_windows::{is_manual, peek};
 #[cfg(windows)]
 pub(crate) use windows::*;
 
@@ -27,6 +29,16 @@ pub(crate) enum Make {
     Mutex,
     Event { manual: bool, set: bool },
     Semaphore { count: u32, maximum: u32 },
+}
+
+impl Make {
+    fn kind(self) -> Kind {
+        match self {
+            Make::Mutex => Kind::Mutex,
+            Make::Event { .. } => Kind::Event,
+            Make::Semaphore { .. } => Kind::Semaphore,
+        }
+    }
 }
 
 /// What a mutex, an event or a semaphore looks like from outside, at one moment.

@@ -1,13 +1,15 @@
 //! What a named object looks like from outside, asked of the kernel by the calls that its own tools use.
 
 use std::ffi::c_void;
-use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 
-use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, HANDLE};
 use windows_sys::Win32::System::Threading::{OpenEventW, OpenMutexW, OpenSemaphoreW};
 
 use super::SyncState;
 use crate::sys::namespace::{Kind, Slot, owned};
+use crate::sys::process::{duplicate, this_process};
 
 /// `MUTANT_QUERY_STATE`, `EVENT_QUERY_STATE` and `SEMAPHORE_QUERY_STATE`.
 const QUERY: u32 = 1;
@@ -28,6 +30,18 @@ fn ask<const N: usize>(query: Query, object: &OwnedHandle, class: u32) -> Option
     // SAFETY: the object is open, the answer goes to `len` bytes of ours, and its length is not asked for.
     let status = unsafe { query(object.as_raw_handle(), class, answer.as_mut_ptr().cast(), len, std::ptr::null_mut()) };
     (status >= 0).then_some(answer)
+}
+
+/// Whether an event stays set until it is reset. `None`: we may not ask.
+pub(crate) fn is_manual(event: BorrowedHandle<'_>) -> io::Result<Option<bool>> {
+    // The handle may not have that right, but we may have the right to it.
+    let copy = match duplicate(this_process(), event.as_raw_handle(), this_process(), Some(QUERY)) {
+        Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) => return Ok(None),
+        copy => copy?,
+    };
+    // SAFETY: the call has just returned it, to us alone.
+    let copy = unsafe { owned(copy) }?;
+    Ok(ask(NtQueryEvent, &copy, 0).map(|[automatic, _set]: [u32; 2]| automatic == 0))
 }
 
 /// The state of the object, if we may ask.

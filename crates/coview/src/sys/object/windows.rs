@@ -1,7 +1,7 @@
 //! Named objects on Windows: the kernel's own.
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
@@ -26,6 +26,7 @@ use crate::sys::wait::Deadline;
 #[derive(Debug)]
 pub(crate) struct Object {
     handle: OwnedHandle,
+    kind: Kind,
 }
 
 fn last_error() -> u32 {
@@ -66,7 +67,7 @@ impl Object {
         let existed = last_error() == ERROR_ALREADY_EXISTS;
         // SAFETY: the call has just returned it, to us alone.
         let object = match unsafe { owned(handle) } {
-            Ok(handle) => Object { handle },
+            Ok(handle) => Object { handle, kind: make.kind() },
             Err(error) => {
                 return Err(match error.raw_os_error().map(i32::cast_unsigned) {
                     Some(ERROR_INVALID_HANDLE) => wrong_kind(slot, error),
@@ -92,7 +93,7 @@ impl Object {
         let handle = unsafe { open(rights | SYNCHRONIZATION_SYNCHRONIZE, 0, slot.as_ptr()) };
         // SAFETY: the call has just returned it, to us alone.
         let error = match unsafe { owned(handle) } {
-            Ok(handle) => return Ok(Some(Object { handle })),
+            Ok(handle) => return Ok(Some(Object { handle, kind })),
             Err(error) => error,
         };
         match error.raw_os_error().map(i32::cast_unsigned) {
@@ -100,6 +101,14 @@ impl Object {
             Some(ERROR_INVALID_HANDLE) => Err(wrong_kind(slot, error)),
             _ => Err(denied(error)),
         }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn handle(&self) -> BorrowedHandle<'_> {
+        self.handle.as_handle()
     }
 
     fn raw(&self) -> HANDLE {

@@ -8,10 +8,11 @@ use rustix::thread::futex::{self, Flags, Timespec, WaitFlags, WaitPtr, WaitvFlag
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::primitive::{AtomicU32, AtomicU64};
+use crate::step::back_stop;
 
 /// The longest sleep. No protocol here needs it with one death at a time; two at once can strand a waiter
 /// (`docs/design.md`), and this is how long.
-pub(crate) const BACK_STOP: Duration = Duration::from_secs(1);
+pub(crate) const BACK_STOP: Duration = back_stop(Duration::from_secs(1));
 /// The most words that can be slept on at once (FUTEX_WAITV_MAX).
 pub(crate) const WORDS_MAX: usize = 128;
 

@@ -1,0 +1,73 @@
+//! Kills a process after every single instruction of an operation, in turn, and looks what the survivors find.
+//!
+//! A victim is a fork of this process that stops itself before and after the operation; in between it is stepped by
+//! ptrace(2). Survivors use the real library on the real kernel. `COVIEW_STEP_POINTS` bounds the kills of each
+//! operation (they are spread evenly); 0 is every instruction. Built with `--cfg coview_step` (`just crash`) the library
+//! has no back-stop, which would hide a lost wake-up, and deliberately broken variants of the protocols must be caught;
+//! built without, every wait must end well before the back-stop.
+
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused))]
+#![allow(unsafe_code, missing_docs)]
+
+#[cfg(target_os = "linux")]
+mod channel;
+#[cfg(target_os = "linux")]
+mod harness;
+#[cfg(target_os = "linux")]
+mod mapping;
+#[cfg(all(target_os = "linux", coview_step))]
+mod mutants;
+#[cfg(target_os = "linux")]
+mod named;
+#[cfg(target_os = "linux")]
+mod placed;
+
+#[cfg(target_os = "linux")]
+fn run() {
+    let sweeps: &[fn()] = &[
+        named::mutex_lock_unlock,
+        named::mutex_unlock_with_waiter,
+        named::event_set_automatic,
+        named::event_set_manual,
+        named::event_wait,
+        named::semaphore,
+        named::event_set_and_wait_both_die,
+        named::two_waiters_die,
+        mapping::mapping_create_close,
+        mapping::mapping_open_close_beside_a_holder,
+        mapping::mapping_collect,
+        mapping::mapping_create_while_others_do,
+        mapping::mapping_open_while_it_goes,
+        placed::mutex,
+        placed::rwlock_write,
+        placed::rwlock_read,
+        placed::once,
+        placed::sequence_lock,
+        placed::semaphore_and_barrier,
+        placed::condition,
+        channel::ring_send,
+        channel::ring_receive,
+        channel::latest_set,
+        channel::attach,
+    ];
+    sweeps.iter().for_each(|sweep| sweep());
+    println!("{} sweeps passed, 0 failed", sweeps.len());
+    #[cfg(coview_step)]
+    mutants::all();
+}
+
+fn main() {
+    // As libtest has it, for those who list tests.
+    if std::env::args().any(|arg| arg == "--list") {
+        println!("stepper: test");
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    {
+        harness::own_dev_shm();
+        harness::pin_to_one_cpu();
+        let start = std::time::Instant::now();
+        run();
+        println!("all in {:.0?}", start.elapsed());
+    }
+}

@@ -1,0 +1,32 @@
+//! Deliberately broken variants of the protocols: each must be caught by the sweep that stands beside it.
+
+use crate::harness::caught;
+use crate::{channel, mapping, named, placed};
+
+/// What is broken, and which sweep sees it. The variants stand in the sources, at `is_broken`.
+const MUTANTS: &[(&str, &str, fn())] = &[
+    ("mutex: unlock is not announced", "mutex: unlock with a waiter", named::mutex_unlock_with_waiter),
+    ("mutex: the death is not told", "mutex: lock and unlock", named::mutex_lock_unlock),
+    ("commit: not announced", "event: set with two waiters", named::event_set_manual),
+    ("commit: sleepers stay marked", "event: set with two waiters", named::event_set_manual),
+    ("commit: no relay", "event: set with two waiters", named::event_set_manual),
+    ("placed lock: not on the list", "placed mutex: lock, change, unlock", placed::mutex),
+    ("reader-writer lock: writing is not marked", "placed reader-writer lock: write", placed::rwlock_write),
+    ("once: done before it is", "once: call", placed::once),
+    ("sequence lock: the number before the value", "placed sequence lock: write", placed::sequence_lock),
+    ("latest: the number before the value", "latest: set", channel::latest_set),
+    ("ring: the tail before the record", "ring: claim, fill, commit", channel::ring_send),
+    (
+        "create: published before it is locked",
+        "mapping: create, while another does",
+        mapping::mapping_create_while_others_do,
+    ),
+];
+
+pub(crate) fn all() {
+    for (variant, by, sweep) in MUTANTS {
+        assert!(caught(variant, sweep), "the broken variant {variant:?} is not seen by {by:?}");
+        println!("broken: {variant}: caught by {by}");
+    }
+    println!("{} broken variants, all caught", MUTANTS.len());
+}
