@@ -27,17 +27,20 @@ windows-lint:
 demo:
     cargo run --release -- demo
 
-# Kills a process after every so many instructions of each operation; POINTS=0 is every one, and takes an hour
-crash POINTS="400":
-    COVIEW_STEP_POINTS={{ POINTS }} cargo test --release -p coview --test stepper
+# Kills processes after every so many instructions of each operation, without the back-stop, and must catch the broken
+# variants; POINTS=0 is every instruction, and takes hours
+crash POINTS="100":
+    COVIEW_STEP_POINTS={{ POINTS }} RUSTFLAGS="--cfg coview_step" CARGO_TARGET_DIR=target/step \
+        cargo test --release --locked -p coview --test stepper
 
 # The storm: processes that are killed at random, for minutes
 soak *args:
     cargo test --release -p coview --test storm -- --ignored --nocapture {{ args }}
 
-# How fast
+# How fast: the library's calls (`cargo bench -p coview`), then two processes beside their peers, who get ARGS
 bench *args:
-    cargo bench -p coview {{ args }}
+    cargo bench -p coview
+    cargo run --release -p coview-bench -- {{ args }}
 
 # The reference, with every warning an error
 doc *args:

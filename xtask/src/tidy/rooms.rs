@@ -18,6 +18,8 @@ const ROOMS: &[Rooms] = &[
         unsafety: &["sys", "shared", "sync", "view", "region", "channel"],
     },
     Rooms { below: "crates/coview-cli/src/", platform: &["os"], unsafety: &["os"] },
+    // Linux alone, so far: `main` says so elsewhere.
+    Rooms { below: "crates/coview-bench/src/", platform: &["main", "lib"], unsafety: &["bare", "pair"] },
     Rooms { below: "xtask/src/", platform: &[], unsafety: &[] },
 ];
 
