@@ -9,7 +9,7 @@ pub(crate) const SOON: Duration = Duration::from_millis(700);
 pub(crate) const ASLEEP: Duration = Duration::from_millis(20);
 
 /// Kills of each operation unless told otherwise; code that is not optimised has ten times the instructions.
-pub(crate) const POINTS: u32 = if cfg!(debug_assertions) { 15 } else { 150 };
+pub(crate) const POINTS: u32 = if cfg!(debug_assertions) { 6 } else { 150 };
 
 /// How a victim came to be where it was killed.
 #[derive(Debug, PartialEq, Eq)]
