@@ -7,11 +7,12 @@ use std::time::Duration;
 use windows_sys::Win32::System::Threading::{INFINITE, SetEvent, WaitForSingleObject};
 
 use crate::primitive::AtomicU64;
+use crate::step::back_stop;
 use crate::sys::lock::{KernelObject, kernel_object};
 
 /// The longest sleep. A process that is terminated between changing a word and setting its event, or between being
 /// woken and waking the next, leaves others asleep for this long; the kernel passes nothing on.
-pub(crate) const BACK_STOP: Duration = Duration::from_millis(100);
+pub(crate) const BACK_STOP: Duration = back_stop(Duration::from_millis(100));
 
 /// A time in milliseconds, rounded up: a wait never ends before its time. Longer than 49 days is waited for in pieces.
 pub(crate) fn millis(time: Duration) -> u32 {
