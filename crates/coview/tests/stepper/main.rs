@@ -58,12 +58,12 @@ fn run() {
 
 fn main() {
     // As libtest has it, for those who list tests.
-    if std::env::args().any(|arg| arg == "--list") {
+    let listing = std::env::args().any(|arg| arg == "--list");
+    if listing {
         println!("stepper: test");
-        return;
     }
     #[cfg(target_os = "linux")]
-    {
+    if !listing {
         harness::own_dev_shm();
         harness::pin_to_one_cpu();
         let start = std::time::Instant::now();
