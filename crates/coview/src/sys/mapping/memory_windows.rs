@@ -32,7 +32,8 @@ pub(crate) fn available_memory() -> Option<(u64, u64)> {
     let mut status = MEMORYSTATUSEX { dwLength: size_of::<MEMORYSTATUSEX>() as u32, ..Default::default() };
     // SAFETY: the pointer is to a structure of the right type that says its own length.
     let filled = unsafe { GlobalMemoryStatusEx(&mut status) };
-    (filled != 0).then_some((status.ullAvailPageFile, status.ullTotalPageFile))
+    // Wine 8 gives zeros to a thread that asks while another one asks for the first time.
+    (filled != 0 && status.ullTotalPageFile != 0).then_some((status.ullAvailPageFile, status.ullTotalPageFile))
 }
 
 pub(super) fn no_memory(len: u64, why: &str) -> io::Error {
