@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Read(ReadArgs),
     /// List objects: name, kind, size, owner, holders
     Ls(LsArgs),
-    /// Show one object in full, and how each holder has it open
+    /// Show one object in full: how each holder has it open, which fields a region has
     Info(InfoArgs),
     /// Run COMMAND while holding a mutex, as flock(1) does with a file
     Lock(LockArgs),
@@ -135,7 +135,7 @@ pub(crate) enum Form {
     Raw,
     /// Offset, hexadecimal and characters
     Hex,
-    /// Text up to the first zero byte; fields, with --layout
+    /// Text up to the first zero byte; fields, of a region or with --layout
     Text,
     /// One JSON value
     Json,
@@ -148,7 +148,7 @@ Examples:
   coview read ShareMemory --as text
   coview read TestMemShare --layout 'struct { i32 id; char name[20]; }'
   coview read sysv:0x1234 --as hex --len 256
-The layout is a C declaration: fixed-width and plain C types of this platform, arrays, nested structs and
+A region is shown by its own description, unless bytes are asked for (raw, hex, --offset, --len). The layout is a C declaration: fixed-width and plain C types of this platform, arrays, nested structs and
 unions, #pragma pack.")]
 pub(crate) struct ReadArgs {
     /// Name of the object
@@ -159,7 +159,7 @@ pub(crate) struct ReadArgs {
     /// How many bytes [default: to the end, or the layout's size]
     #[arg(long, value_parser = parse::size)]
     pub len: Option<u64>,
-    /// How to show them [default: text with --layout; else hex on a terminal, raw elsewhere]
+    /// How to show them [default: text of a region or with --layout; else hex on a terminal, raw elsewhere]
     #[arg(long = "as", value_enum)]
     pub form: Option<Form>,
     /// Decode fields by this C struct declaration

@@ -1,5 +1,7 @@
 //! Reads a C struct declaration as it is written on the command line, and decodes bytes by it.
 
+mod schema;
+
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::ffi::c_long;
@@ -59,6 +61,8 @@ enum Scalar {
     Float,
     Bool,
     Text,
+    /// Of a region: an array of them is shown as text if it is text.
+    Byte,
 }
 
 #[derive(Debug)]
@@ -98,7 +102,10 @@ impl Layout {
         // One long name shall not push all values out of sight.
         let widths = lines.iter().map(|(path, _)| path.chars().count().min(48));
         let width = widths.max().unwrap_or(0);
-        let line = |(path, shown): &(String, String)| format!("{path:<width$} = {shown}\n");
+        let line = |(path, shown): &(String, String)| match width {
+            0 => format!("{shown}\n"),
+            _ => format!("{path:<width$} = {shown}\n"),
+        };
         lines.iter().map(line).collect()
     }
 
@@ -151,6 +158,10 @@ impl Type {
             Kind::Array(element, _) if matches!(element.kind, Kind::Scalar(Scalar::Text)) => {
                 own.map_or(Value::Null, |own| text(element.size, own).into())
             }
+            Kind::Array(element, _) if matches!(element.kind, Kind::Scalar(Scalar::Byte)) => {
+                let numbers = |own: &[u8]| own.iter().map(|byte| Value::from(*byte)).collect();
+                own.map_or(Value::Null, |own| words(own).map_or_else(|| numbers(own), Value::from))
+            }
             Kind::Array(element, len) => {
                 let value = |i| element.value(offset + i * element.size, bytes);
                 Value::Array((0..*len).map(value).collect())
@@ -200,7 +211,7 @@ impl Scalar {
     fn value(self, bytes: &[u8]) -> Value {
         let number = number(bytes);
         match self {
-            Scalar::Unsigned => number.into(),
+            Scalar::Unsigned | Scalar::Byte => number.into(),
             Scalar::Signed => {
                 let unused = 64 - 8 * bytes.len();
                 (((number << unused) as i64) >> unused).into()
@@ -240,6 +251,14 @@ fn text(unit: u64, bytes: &[u8]) -> String {
         2 => String::from_utf16_lossy(&units.map(|unit| unit as u16).collect::<Vec<_>>()),
         _ => units.map(wide).collect(),
     }
+}
+
+/// The text up to the first zero byte, if there is nothing but text; bytes that begin with a zero are text if all are zero.
+fn words(bytes: &[u8]) -> Option<&str> {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let text = std::str::from_utf8(&bytes[..end]).ok()?;
+    let plain = !text.contains(|c: char| c.is_control() && !c.is_whitespace());
+    (plain && (end > 0 || bytes.iter().all(|byte| *byte == 0)) && !bytes.is_empty()).then_some(text)
 }
 
 /// A word, a number or one other character; empty at the end.

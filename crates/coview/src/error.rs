@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Os = 13,
     /// The process at the other end of a channel died (Win32: `ERROR_BROKEN_PIPE`).
     PeerDied = 14,
+    /// The region holds a value of another type or layout than was asked for (Win32: `ERROR_DATATYPE_MISMATCH`).
+    WrongLayout = 15,
 }
 
 impl ErrorKind {
@@ -141,7 +143,7 @@ impl From<Error> for io::Error {
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::InvalidName | ErrorKind::InvalidInput | ErrorKind::OutOfRange => io::ErrorKind::InvalidInput,
             ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
-            ErrorKind::Corrupt => io::ErrorKind::InvalidData,
+            ErrorKind::Corrupt | ErrorKind::WrongLayout => io::ErrorKind::InvalidData,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             _ => io::ErrorKind::Other,
         };

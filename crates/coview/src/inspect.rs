@@ -2,7 +2,9 @@
 
 use crate::error::Result;
 use crate::explain::explain;
+use crate::mapping::{Access, Mapping};
 use crate::name::Name;
+use crate::region::{self, RegionInfo};
 use crate::sys;
 
 pub use crate::sys::health::{Check, Verdict};
@@ -31,6 +33,15 @@ pub fn find(name: &str) -> Result<Option<Entry>> {
     let everything = name.namespace().is_foreign();
     let cut = |entry: &Entry| entry.name_is_cut && written.starts_with(&entry.name);
     Ok(objects(everything)?.into_iter().find(|entry| entry.name == written || cut(entry)))
+}
+
+/// What the region of that name says about itself: its type, its fields, who made it; `None` if the name is not a region's. The
+/// object is open as long as the look takes.
+///
+/// # Errors
+/// Those of [`Mapping::open`] for reading; [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if its head cannot be right.
+pub fn region(name: &str) -> Result<Option<RegionInfo>> {
+    region::describe(&Mapping::open(name, Access::Read)?)
 }
 
 /// Gives back what dead processes left, or with `dry_run` only says what that is. On Windows nothing ever is left: the

@@ -6,6 +6,7 @@
 //!
 //! - [`Mapping`], [`MappingOptions`]: make, open, hand over.
 //! - [`View`], [`Windows`]: read, write, atomics, a large mapping window by window.
+//! - [`Region`]: a typed value that describes itself; [`ring`], [`latest`]: channels.
 //! - [`Mutex`], [`Event`], [`Semaphore`], [`wait_any`]: by name, robust against any death; [`sync`]: in a view.
 //! - [`inspect`]: what there is, who holds it, what the dead left.
 //! - [`os`]: descriptors and handles.
@@ -23,6 +24,7 @@ mod name;
 mod named;
 pub mod os;
 mod primitive;
+pub mod region;
 mod shared;
 #[cfg(not(coview_step))]
 mod step;
@@ -42,7 +44,13 @@ pub use named::{
     Event, EventOptions, Fired, Lock, Mutex, MutexGuard, MutexOptions, Semaphore, SemaphoreFull, SemaphoreOptions,
     Waitable, wait_all, wait_any,
 };
+pub use region::{Record, Region, RegionOptions};
 pub use view::{Advice, Atomic, View, Windows};
+/// The traits that say which types are plain data; re-exported so that everybody means the same version of them.
+pub use zerocopy;
+
+#[cfg(feature = "derive")]
+pub use coview_derive::Record;
 
 /// The README's examples, compiled and run.
 #[cfg(doctest)]

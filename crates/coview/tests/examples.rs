@@ -107,3 +107,15 @@ fn tokio() {
 fn epoll() {
     prints("epoll", &["3 pieces of work, then told to stop"]);
 }
+
+#[test]
+fn region() {
+    prints(
+        "region",
+        &[
+            "Weather of 32 bytes",
+            "Zugspitze: [-4.5, -11.25]",
+            r"cannot open the region Local\Weather-*: it has another layout: field 2: *",
+        ],
+    );
+}

@@ -3,9 +3,11 @@
 use std::time::SystemTime;
 
 use coview::inspect::{self, Entry, Origin, SyncState};
+use coview::region::RegionInfo;
 use coview::{Access, Mapping, Name};
 use serde_json::{Value, json};
 
+use super::region;
 use crate::cli::{InfoArgs, LsArgs};
 use crate::failure::Failure;
 use crate::output::{self, BOLD, DIM};
@@ -85,7 +87,12 @@ fn row(entry: &Entry) -> Vec<String> {
         some => some.iter().map(|h| format!("{} {}", h.pid, h.program)).collect::<Vec<_>>().join(", "),
     };
     let owner = entry.owner.clone().unwrap_or_else(|| "-".to_owned());
-    let (kind, protection) = (kind(entry).to_owned(), protection(entry));
+    let kind = match region::of_entry(entry) {
+        Ok(Some(info)) => region::kind(&info),
+        Ok(None) => kind(entry).to_owned(),
+        Err(_) => "region, damaged".to_owned(),
+    };
+    let protection = protection(entry);
     vec![name(entry), kind, size(entry.size), size(entry.resident), protection, owner, holders]
 }
 
@@ -108,6 +115,7 @@ fn describe(entry: &Entry) -> Value {
         "owner": entry.owner,
         "mode": entry.mode.map(|mode| format!("{mode:04o}")),
         "changed": changed,
+        "region": region::to_json(region::of_entry(entry)),
         "state": entry.sync.as_ref().map(describe_state),
         "stale": entry.stale,
         "holders": holders,
@@ -165,7 +173,26 @@ pub(crate) fn info(args: &InfoArgs) -> Result<(), Failure> {
         let views = holder.views.map(|views| format!(", {views} views")).unwrap_or_default();
         line("holder", format!("{} {}: {} handles ({access}){views}", holder.pid, holder.program, holder.handles));
     }
-    Ok(())
+    info_of_region(region::of_entry(&entry))
+}
+
+/// What a region says about itself, after all that the system says about it.
+fn info_of_region(region: Result<Option<RegionInfo>, coview::Error>) -> Result<(), Failure> {
+    let line = |text: String| anstream::println!("{DIM}{:<12}{DIM:#}{text}", "region");
+    let info = match region {
+        Ok(Some(info)) => info,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            line(format!("damaged: {error}"));
+            return Ok(());
+        }
+    };
+    line(region::summary(&info));
+    let rows = info.schema.as_ref().map(region::rows).unwrap_or_default();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Ok(output::table(&mut anstream::stdout(), &region::HEADING, &rows)?)
 }
 
 /// What the list does not show, such as a file or a segment by its id, can still be opened and measured.
@@ -177,9 +204,13 @@ fn info_of_foreign(args: &InfoArgs) -> Result<(), Failure> {
         )));
     }
     let mapping = Mapping::open(&args.name, Access::Read)?;
+    let region = coview::region::describe(&mapping);
     if args.json {
-        return output::json(&json!({ "name": args.name, "kind": "foreign", "size": mapping.size() }));
+        let region = region::to_json(region);
+        return output::json(
+            &json!({ "name": args.name, "kind": "foreign", "size": mapping.size(), "region": region }),
+        );
     }
     println!("{}\nsize        {} bytes", args.name, mapping.size());
-    Ok(())
+    info_of_region(region)
 }

@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod gc;
 pub(crate) mod list;
 pub(crate) mod read;
+mod region;
 pub(crate) mod source;
 pub(crate) mod sync;
 pub(crate) mod write;

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use coview::region::{self, RegionInfo};
 use coview::{Access, Mapping};
 use serde_json::json;
 
@@ -17,6 +18,9 @@ pub(crate) fn run(args: &ReadArgs) -> Result<(), Failure> {
     let layout = args.layout.as_deref().map(Layout::parse).transpose();
     let layout = layout.map_err(|error| Failure::usage(format!("cannot read the layout: {error}")))?;
     let mapping = Mapping::open(&args.name, Access::Read)?;
+    if let Some(info) = region_to_show(args, &mapping)? {
+        return show_region(args, &info, &mapping);
+    }
     let room = mapping.size().saturating_sub(args.offset);
     let len = args.len.unwrap_or_else(|| layout.as_ref().map_or(room, Layout::size));
     if len > room || len == 0 {
@@ -49,6 +53,31 @@ pub(crate) fn run(args: &ReadArgs) -> Result<(), Failure> {
         }
     }
     Ok(out.flush()?)
+}
+
+/// The region, unless something else than its fields is asked for.
+fn region_to_show(args: &ReadArgs, mapping: &Mapping) -> Result<Option<RegionInfo>, Failure> {
+    let other = args.layout.is_some() || args.len.is_some() || args.offset != 0;
+    if other || matches!(args.form, Some(Form::Raw | Form::Hex)) {
+        return Ok(None);
+    }
+    Ok(region::describe(mapping)?.filter(|info| info.schema.is_some()))
+}
+
+fn show_region(args: &ReadArgs, info: &RegionInfo, mapping: &Mapping) -> Result<(), Failure> {
+    let name = &args.name;
+    let Some(schema) = info.schema.as_ref().filter(|_| info.initialised) else {
+        return Err(Failure::new(format!("cannot read {name}: nobody has given the region a value yet")));
+    };
+    let layout = Layout::of_schema(schema);
+    let layout = layout.map_err(|why| Failure::new(format!("cannot show {name}: {why} with --as raw")))?;
+    let view = mapping.view_range(Access::Read, info.content.clone())?;
+    let mut bytes = vec![0; view.len()];
+    view.read(0, &mut bytes)?;
+    match args.form {
+        Some(Form::Json) => output::json(&layout.to_json(&bytes)),
+        _ => Ok(io::stdout().write_all(layout.to_text(&bytes).as_bytes())?),
+    }
 }
 
 /// Hands the range over piece by piece.
