@@ -549,9 +549,9 @@ fn peer() {
         }
         fn hear(&self) {
             let news = |news| (news > 0).then_some(news);
-            match self.news.word().wait_beside(None, news, &[&self.alive]).unwrap() {
+            match self.news.word().wait_beside(None, news, || Some(vec![&self.alive])).unwrap() {
                 Beside::Had(_) => assert_eq!(self.value.read(), 7),
-                Beside::Gone(0) => assert!(died_idle(1), "it said something before it went"),
+                Beside::Gone => assert!(died_idle(1), "it said something before it went"),
                 other => panic!("{other:?}"),
             }
         }

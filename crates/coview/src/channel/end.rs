@@ -1,12 +1,15 @@
 //! The ends of a channel: who is there, and who has died.
 
+use std::io;
 use std::sync::Arc;
 
 use super::keeper::Presence;
 use crate::error::{Error, ErrorKind, Result};
+use crate::explain::explain;
 use crate::primitive::{AtomicU32, Ordering};
-use crate::sync::Placed;
-use crate::sys::lock::{Taken, Words};
+use crate::sync::{Commit, Placed};
+use crate::sys::lock::{Beside, Taken, Words};
+use crate::sys::wait::Deadline;
 use crate::view::View;
 
 /// A process at the other end.
@@ -53,37 +56,85 @@ impl Drop for Signature {
 // SAFETY: (1) to (4): atomics, of which any value is some state; zero is "nobody".
 unsafe impl Placed for End {}
 
-impl End {
-    /// Attaches this process at the end that stands at `offset`, if nobody alive is there.
-    pub(super) fn attach(view: &Arc<View>, offset: usize, deaths: &Deaths) -> Result<Option<Attached>> {
-        let end: &End = view.place(offset)?;
-        let Some((presence, died)) = Presence::take(view, offset)? else {
-            return Ok(None);
-        };
-        if died {
-            deaths.fetch_add(1, Ordering::Relaxed);
+/// One side of a channel, as the other sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Side<'a> {
+    pub(super) ends: &'a [End],
+    pub(super) deaths: &'a Deaths,
+    /// What this side changes, and the other sleeps on.
+    pub(super) news: &'a Commit,
+}
+
+impl Side<'_> {
+    /// Attaches this process at the first end where nobody alive is.
+    pub(super) fn attach(self, view: &Arc<View>, ends: usize) -> Result<Option<Attached>> {
+        for end in &self.ends[..ends] {
+            let offset = std::ptr::from_ref(end).addr() - view.as_ptr().addr();
+            let Some((presence, died)) = Presence::take(view, offset)? else {
+                continue;
+            };
+            if died {
+                self.deaths.fetch_add(1, Ordering::Relaxed);
+            }
+            end.process.store(std::process::id(), Ordering::Relaxed);
+            // The same again: whoever sleeps wakes and sleeps beside us, too.
+            let woken = self.news.word().commit(Some);
+            woken.map(drop).map_err(|error| explain("attach to", "a channel", error))?;
+            let process = Signature { view: Arc::clone(view), offset };
+            return Ok(Some(Attached { _process: process, _presence: presence }));
         }
-        end.process.store(std::process::id(), Ordering::Relaxed);
-        let process = Signature { view: Arc::clone(view), offset };
-        Ok(Some(Attached { _process: process, _presence: presence }))
+        Ok(None)
     }
 
     /// Who is there, as far as anybody has noticed.
-    pub(super) fn peer(&self) -> Option<Peer> {
+    pub(super) fn peers(self) -> impl Iterator<Item = Peer> {
+        self.ends.iter().filter_map(End::peer)
+    }
+
+    /// Sleeps until `ready` says so of the state of the news, or somebody has died here beyond the deaths that are `known`.
+    /// `polling`: looks, and does not sleep. `false`: the time is over.
+    pub(super) fn sleep(
+        self,
+        until: Deadline,
+        known: u32,
+        polling: bool,
+        ready: impl Fn(u32) -> bool,
+    ) -> io::Result<bool> {
+        let there = || self.ends.iter().filter(|end| end.process.load(Ordering::Acquire) != 0);
+        let left = until.left().filter(|_| !polling);
+        let end = match left {
+            None => Beside::TimedOut,
+            left => self.news.word().wait_beside(
+                left,
+                |state| ready(state).then_some(state),
+                || {
+                    // First who is there, then who has died: nobody is missing in both.
+                    let locks = there().map(|end| &end.presence).collect();
+                    (self.deaths.load(Ordering::Relaxed) == known).then_some(locks)
+                },
+            )?,
+        };
+        if let Beside::Had(_) = end {
+            return Ok(true);
+        }
+        there().for_each(|end| end.bury(self.deaths));
+        Ok(until.left().is_some())
+    }
+}
+
+impl End {
+    fn peer(&self) -> Option<Peer> {
         Some(self.process.load(Ordering::Relaxed)).filter(|process| *process != 0).map(|process| Peer { process })
     }
 
-    pub(super) fn words(&self) -> &Words {
-        &self.presence
-    }
-
     /// Nobody holds this end: counts a death if that is why.
-    pub(super) fn bury(&self, deaths: &Deaths) {
+    fn bury(&self, deaths: &Deaths) {
         // Otherwise somebody new is there, who has counted it.
         if let Ok(Some(taken)) = self.presence.try_lock() {
             if taken == Taken::Abandoned {
-                self.process.store(0, Ordering::Relaxed);
                 deaths.fetch_add(1, Ordering::Relaxed);
+                // Release: pairs with the Acquire in `sleep`: who finds nobody here finds the death.
+                self.process.store(0, Ordering::Release);
             }
             let _ = self.presence.unlock(false);
         }

@@ -8,14 +8,14 @@ use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::content::{Content, Kind};
-use super::end::{Attached, Deaths, End, Peer, died};
+use super::end::{Attached, Deaths, End, Peer, Side, died};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::step::is_broken;
 use crate::sync::{Commit, Placed, fill, load, read, store};
-use crate::sys::lock::{Beside, Words};
+use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
 use crate::view::View;
 
@@ -180,15 +180,11 @@ impl<T: FromBytes + IntoBytes + Immutable> Latest<T> {
     /// # Errors
     /// [`ErrorKind::AlreadyExists`] if somebody writes already and it is for one.
     pub fn writer(&self) -> Result<Writer<T>> {
-        let head = self.shared.head();
-        let places = if self.shared.several { WRITERS } else { 1 };
-        for index in 0..places {
-            let at = self.shared.offset + std::mem::offset_of!(Head, writers) + index * size_of::<End>();
-            if let Some(end) = End::attach(&self.shared.view, at, &head.deaths)? {
-                return Ok(Writer { shared: self.shared.clone(), _end: end, _value: PhantomData });
-            }
+        let (side, places) = (self.shared.writers(), if self.shared.several { WRITERS } else { 1 });
+        if let Some(end) = side.attach(&self.shared.view, places)? {
+            return Ok(Writer { shared: self.shared.clone(), _end: end, _value: PhantomData });
         }
-        let who = head.writers[0].peer().map_or(String::new(), |peer| format!(" by process {}", peer.process));
+        let who = side.peers().next().map_or(String::new(), |peer| format!(" by process {}", peer.process));
         let why = format!("all {places} writing ends are taken, the first{who}");
         Err(Error::new(ErrorKind::AlreadyExists, "attach a writer to", why).on("the latest value"))
     }
@@ -213,6 +209,11 @@ impl Shared {
         let at = self.offset + size_of::<Head>() + (index % COPIES) as usize * self.stride;
         // SAFETY: `Latest::of` checked that all copies lie in the view; aligned to 128; only touched as atomics.
         unsafe { std::slice::from_raw_parts(self.view.as_ptr().wrapping_add(at).cast(), self.stride / 8) }
+    }
+
+    fn writers(&self) -> Side<'_> {
+        let head = self.head();
+        Side { ends: &head.writers, deaths: &head.deaths, news: &head.newest.0 }
     }
 
     #[inline]
@@ -339,7 +340,7 @@ impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
 
     /// The processes that write.
     pub fn writers(&self) -> Vec<Peer> {
-        self.shared.head().writers.iter().filter_map(End::peer).collect()
+        self.shared.writers().peers().collect()
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<T>> {
@@ -361,15 +362,9 @@ impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
                 std::hint::spin_loop();
                 continue;
             }
-            let watched = || head.writers.iter().filter(|end| end.peer().is_some());
-            let Some(left) = until.left() else {
-                watched().for_each(|end| end.bury(&head.deaths));
+            let slept = shared.writers().sleep(until, deaths, false, |newest| newest != seen);
+            if !slept.map_err(refused)? {
                 return Ok(None);
-            };
-            let locks: Vec<&Words> = watched().map(End::words).collect();
-            let take = |newest: u32| (newest != seen).then_some(newest);
-            if let Beside::Gone(_) = head.newest.0.word().wait_beside(Some(left), take, &locks).map_err(refused)? {
-                watched().for_each(|end| end.bury(&head.deaths));
             }
         }
     }

@@ -76,6 +76,7 @@ impl Handle {
     }
 
     /// Waits for this one object: `Some(abandoned)` when it was had.
+    #[inline]
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<bool>> {
         match self.object.take(timeout) {
             Ok(taken) => Ok(taken.map(|taken| taken == Taken::Abandoned)),

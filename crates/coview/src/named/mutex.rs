@@ -78,6 +78,7 @@ pub struct MutexGuard<'a> {
 }
 
 impl Drop for MutexGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
         // It cannot fail: this thread has it, as a guard does not leave its thread. In a fork child it is the
         // parent's, and stays so.
@@ -158,6 +159,7 @@ impl Mutex {
     ///
     /// # Errors
     /// The system's.
+    #[inline]
     pub fn lock(&self) -> Result<Lock<'_>> {
         loop {
             if let Some(lock) = self.wait(None)? {
@@ -182,6 +184,7 @@ impl Mutex {
         self.wait(Some(timeout))
     }
 
+    #[inline]
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<Lock<'_>>> {
         Ok(self.handle.wait(timeout)?.map(|abandoned| Lock::of(self, abandoned)))
     }

@@ -5,6 +5,7 @@ use std::ptr::null_mut;
 
 use loom::thread::panicking;
 
+use super::robust_linux::Node;
 use crate::explore::Fault;
 use crate::kernel::{is_broken, person, step, world};
 use crate::primitive::AtomicU32;
@@ -12,6 +13,11 @@ use crate::sys::wait::Spot;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Me(usize);
+
+/// This thread; the dead are not known.
+pub(crate) fn known() -> Option<Me> {
+    me().ok()
+}
 
 /// The dead find nobody there: so guards that unwinding drops do nothing.
 pub(crate) fn me() -> io::Result<Me> {
@@ -45,22 +51,13 @@ impl Me {
         step(|| person(|me| me.pending = before));
     }
 
-    pub(crate) unsafe fn link_placed(self, node: *mut u8) {
+    pub(crate) unsafe fn link(self, _: Node, node: *mut u8) {
         let linked = (!is_broken(Fault::Link)).then_some(node);
         step(|| person(|me| me.owned.extend(linked)));
     }
 
-    pub(crate) fn unlink_placed(self, node: *mut u8) {
+    pub(crate) fn unlink(self, _: Node, node: *mut u8) {
         step(|| person(|me| me.owned.retain(|owned| *owned != node)));
-    }
-
-    pub(crate) unsafe fn link(self, node: *mut u8) {
-        // SAFETY: a list has no need to trust its nodes here.
-        unsafe { self.link_placed(node) };
-    }
-
-    pub(crate) unsafe fn unlink(self, node: *mut u8) {
-        self.unlink_placed(node);
     }
 
     pub(crate) fn pending_on(self, word: &AtomicU32) -> Pending {

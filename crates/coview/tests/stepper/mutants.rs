@@ -10,7 +10,7 @@ const MUTANTS: &[(&str, &str, fn())] = &[
     ("commit: not announced", "event: set with two waiters", named::event_set_manual),
     ("commit: sleepers stay marked", "event: set with two waiters", named::event_set_manual),
     ("commit: no relay", "event: set with two waiters", named::event_set_manual),
-    ("placed lock: not on the list", "placed mutex: lock, change, unlock", placed::mutex),
+    ("lock: not on the list", "placed mutex: lock, change, unlock", placed::mutex),
     ("reader-writer lock: writing is not marked", "placed reader-writer lock: write", placed::rwlock_write),
     ("once: done before it is", "once: call", placed::once),
     ("sequence lock: the number before the value", "placed sequence lock: write", placed::sequence_lock),

@@ -10,14 +10,13 @@ pub use receiver::{Receiver, Record};
 pub use sender::{Batch, Claim, Sender};
 
 use super::content::{Content, Kind};
-use super::end::{Deaths, End};
+use super::end::{Deaths, End, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Commit, Placed};
-use crate::sys::lock::{Beside, Words};
-use crate::sys::wait::Deadline;
+use crate::sys::lock::Words;
 use crate::view::View;
 
 /// The most senders attached at once, of a ring that allows several.
@@ -324,29 +323,14 @@ impl Shared {
         commit.word().commit(|_| Some(position)).map(drop).map_err(|error| explain("wake", "the other side", error))
     }
 
-    /// Sleeps until `ready` says so of a side's position, beside the ends that are attached. A death ends it too: then the
-    /// count of deaths says so. `false`: the time is over.
-    fn sleep(
-        &self,
-        commit: &Commit,
-        until: Deadline,
-        (ends, deaths): (&[End], &Deaths),
-        ready: impl Fn(u32) -> bool,
-    ) -> Result<bool> {
-        let watched = || ends.iter().filter(|end| end.peer().is_some());
-        let Some(left) = until.left().filter(|_| !self.polling) else {
-            watched().for_each(|end| end.bury(deaths));
-            return Ok(until.left().is_some());
-        };
-        let locks: Vec<&Words> = watched().map(End::words).collect();
-        let take = |state: u32| ready(state).then_some(state);
-        let explain = |error| explain("wait for", "a ring", error);
-        match commit.word().wait_beside(Some(left), take, &locks).map_err(explain)? {
-            Beside::Had(_) => {}
-            Beside::TimedOut => return Ok(until.left().is_some()),
-            Beside::Gone(_) => watched().for_each(|end| end.bury(deaths)),
-        }
-        Ok(true)
+    fn senders(&self) -> Side<'_> {
+        let head = self.head();
+        Side { ends: &head.senders, deaths: &head.sender_deaths, news: &head.tail.0 }
+    }
+
+    fn receivers(&self) -> Side<'_> {
+        let head = self.head();
+        Side { ends: std::slice::from_ref(&head.receiver), deaths: &head.receiver_deaths, news: &head.front.free }
     }
 }
 

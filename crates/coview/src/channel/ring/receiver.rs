@@ -4,9 +4,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use super::{Head, READY, SKIP, SPINS, Shared, UNIT, units_of};
-use crate::channel::end::{Attached, End, Peer, died};
+use super::{READY, SKIP, SPINS, Shared, UNIT, units_of};
+use crate::channel::end::{Attached, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
+use crate::explain::explain;
 use crate::primitive::Ordering;
 use crate::shared::prefetch;
 use crate::sys::wait::Deadline;
@@ -70,9 +71,9 @@ fn possible(ring: &Shared, at: u32, header: u64) -> Option<usize> {
 impl Receiver {
     pub(super) fn attach(ring: Shared) -> Result<Receiver> {
         let head = ring.head();
-        let offset = ring.offset + std::mem::offset_of!(Head, receiver);
-        let Some(end) = End::attach(&ring.view, offset, &head.receiver_deaths)? else {
-            let who = head.receiver.peer().map_or(String::new(), |peer| format!(" by process {}", peer.process));
+        let Some(end) = ring.receivers().attach(&ring.view, 1)? else {
+            let who = ring.receivers().peers().next();
+            let who = who.map_or(String::new(), |peer| format!(" by process {}", peer.process));
             let why = format!("its receiving end is taken{who}; a ring has one");
             return Err(Error::new(ErrorKind::AlreadyExists, "attach a receiver to", why).on("the ring"));
         };
@@ -86,7 +87,7 @@ impl Receiver {
 
     /// The processes that send.
     pub fn senders(&self) -> Vec<Peer> {
-        self.ring.head().senders.iter().filter_map(End::peer).collect()
+        self.ring.senders().peers().collect()
     }
 
     /// The next record, waiting for as long as it takes.
@@ -257,7 +258,8 @@ impl Receiver {
                 std::hint::spin_loop();
             }
             let here = self.at;
-            if !ring.sleep(&head.tail.0, until, (&head.senders, &head.sender_deaths), |tail| tail != here)? {
+            let slept = ring.senders().sleep(until, deaths, ring.polling, |tail| tail != here);
+            if !slept.map_err(|error| explain("receive from", "a ring", error))? {
                 return Ok(());
             }
         }

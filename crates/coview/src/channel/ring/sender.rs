@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::{Head, READY, SENDERS, SKIP, SPINS, Shared, UNIT, units_of};
-use crate::channel::end::{Attached, End, Peer, died};
+use super::{READY, SENDERS, SKIP, SPINS, Shared, UNIT, units_of};
+use crate::channel::end::{Attached, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::primitive::Ordering;
@@ -39,16 +39,12 @@ impl Sender {
     pub(super) fn attach(ring: Shared) -> Result<Sender> {
         let head = ring.head();
         let places = if ring.several { SENDERS } else { 1 };
-        for index in 0..places {
-            let offset = ring.offset + std::mem::offset_of!(Head, senders) + index * size_of::<End>();
-            let Some(end) = End::attach(&ring.view, offset, &head.sender_deaths)? else {
-                continue;
-            };
+        if let Some(end) = ring.senders().attach(&ring.view, places)? {
             let deaths = head.receiver_deaths.load(Ordering::Relaxed);
             let (tail, free) = (head.tail.0.word().state(), head.front.free.word().state());
             return Ok(Sender { ring, _end: end, tail, free, deaths });
         }
-        let who = head.senders[0].peer().map_or(String::new(), |peer| format!(" process {}", peer.process));
+        let who = ring.senders().peers().next().map_or(String::new(), |peer| format!(" process {}", peer.process));
         let why =
             format!("all {places} sending ends are taken, the first by{who}; a ring for several senders has {SENDERS}");
         Err(Error::new(ErrorKind::AlreadyExists, "attach a sender to", why).on("the ring"))
@@ -63,7 +59,7 @@ impl Sender {
 
     /// The process that receives, if one is attached.
     pub fn receiver(&self) -> Option<Peer> {
-        self.ring.head().receiver.peer()
+        self.ring.receivers().peers().next()
     }
 
     /// Sends a record, waiting for room for as long as it takes.
@@ -243,8 +239,8 @@ impl Sender {
                 return Err(died("send to", "receiver"));
             }
             let seen = self.free;
-            let receiver = (std::slice::from_ref(&head.receiver), &head.receiver_deaths);
-            if !ring.sleep(&head.front.free, until, receiver, |free| free != seen)? {
+            let slept = ring.receivers().sleep(until, deaths, ring.polling, |free| free != seen);
+            if !slept.map_err(|error| explain("send to", "a ring", error))? {
                 return Ok(None);
             }
         }

@@ -1,92 +1,143 @@
-//! Pairs of private list nodes around the list node of a lock in memory that other processes write.
+//! Pairs of private list nodes around the list node of a lock.
 //!
 //! The kernel finds a lock from its list node, so the node of a lock in a mapping lies in the mapping, where any peer can
-//! bend its pointer. Between two nodes of our own it stands apart: whoever puts something on the list or takes it
-//! off, the C library included, only touches the private ones. A bent pointer misleads the kernel alone, at the
-//! death of this thread: it may then not find the locks of this kind that the thread took before.
+//! bend its pointer; and whoever writes over lock words can have two threads take one lock, whose node is then on two lists.
+//! Between two nodes of its thread a node stands apart: whoever puts something on the list or takes it
+//! off, the C library included, only touches the thread's own. A bent pointer misleads the kernel alone, at the
+//! death of this thread: it may then not find the locks behind.
 
-use std::cell::RefCell;
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Two list nodes, each a `prev` and a `next`, and what stands between them.
+///
+/// The first of a thread, its *anchors*, stay on the list: to put a lock between their nodes takes two stores. The pairs of
+/// further locks come behind.
 #[repr(C)]
 pub(super) struct Pair {
     /// Where the kernel looks for the lock words of both nodes: owned by nobody.
     zeros: [u64; 8],
     front_prev: *mut u8,
-    /// Points to the enclosed node, or nowhere.
+    /// Points to the enclosed node; of an idle anchor, to `back`; of a spare pair, nowhere.
     front: AtomicPtr<u8>,
     back_prev: *mut u8,
     back: *mut u8,
-    /// The pair this thread enclosed a lock with before, that is still in use.
+    /// Of the anchor and of what it leads to: the pair that this thread enclosed a lock with before, still in use.
     earlier: *mut Pair,
 }
 
-/// All pairs there are, for `holds_within`. They are used again, never freed: another thread may look at them.
+/// All pairs there are, for `enclosed_in`. They are used again, never freed: another thread may look at them.
 static PAIRS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-/// Those left by threads that ended.
+/// Those that are in no use.
 static SPARE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
-/// The spare pairs of a thread.
-struct Purse(RefCell<Vec<*mut Pair>>);
-
-impl Drop for Purse {
-    fn drop(&mut self) {
-        let left = self.0.take().into_iter().map(|pair| pair.expose_provenance());
-        SPARE.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
-    }
-}
-
-thread_local! {
-    static PURSE: Purse = const { Purse(RefCell::new(Vec::new())) };
-}
-
 impl Pair {
-    pub(super) const fn new() -> Pair {
-        Pair {
+    /// A pair that encloses nothing: a spare one, or a new one.
+    #[cold]
+    pub(super) fn take() -> *mut Pair {
+        if let Some(address) = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            return ptr::with_exposed_provenance_mut(address);
+        }
+        let pair = Box::into_raw(Box::new(Pair {
             zeros: [0; 8],
             front_prev: ptr::null_mut(),
             front: AtomicPtr::new(ptr::null_mut()),
             back_prev: ptr::null_mut(),
             back: ptr::null_mut(),
             earlier: ptr::null_mut(),
-        }
-    }
-
-    /// A pair that encloses nothing: the thread's, or one that a dead thread left, or a new one.
-    fn spare() -> *mut Pair {
-        if let Ok(Some(pair)) = PURSE.try_with(|purse| purse.0.borrow_mut().pop()) {
-            return pair;
-        }
-        if let Some(address) = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-            return ptr::with_exposed_provenance_mut(address);
-        }
-        let pair = Box::into_raw(Box::new(Pair::new()));
+        }));
         PAIRS.lock().unwrap_or_else(PoisonError::into_inner).push(pair.expose_provenance());
         pair
     }
 
+    /// Makes a pair spare that is on no list any more.
+    ///
+    /// # Safety
+    /// 1. It is this thread's.
+    #[cold]
+    pub(super) unsafe fn leave(pair: *mut Pair) {
+        // SAFETY: (1).
+        unsafe { (*pair).front.store(ptr::null_mut(), Ordering::Release) };
+        SPARE.lock().unwrap_or_else(PoisonError::into_inner).push(pair.expose_provenance());
+    }
+
+    /// Makes a pair a chain that encloses nothing.
+    ///
+    /// # Safety
+    /// 1. It came from `take`, and is used from now on as this thread's anchor.
+    pub(super) unsafe fn close(pair: *mut Pair) {
+        // SAFETY: (1), but for `front`, which is atomic.
+        unsafe { (*pair).front.store(Pair::back(pair), Ordering::Release) };
+        // SAFETY: (1).
+        unsafe { (*pair).earlier = ptr::null_mut() };
+    }
+
+    /// Whether an anchor encloses nothing, and no other pair is in use.
+    ///
+    /// # Safety
+    /// 1. It is this thread's.
+    pub(super) unsafe fn is_idle(anchor: *mut Pair) -> bool {
+        // SAFETY: (1).
+        unsafe { (*anchor).front.load(Ordering::Relaxed) == Pair::back(anchor) && (*anchor).earlier.is_null() }
+    }
+
+    /// Puts a node between the nodes of the anchor, which are on the list. `false`: there is one already.
+    ///
+    /// # Safety
+    /// 1. `anchor` is this thread's.
+    /// 2. `node` is writable for 8 bytes.
+    #[inline(always)]
+    pub(super) unsafe fn put(anchor: *mut Pair, node: *mut u8) -> bool {
+        let back = Pair::back(anchor);
+        // SAFETY: (1).
+        let front = unsafe { &(*anchor).front };
+        if front.load(Ordering::Relaxed) != back {
+            return false;
+        }
+        // SAFETY: (2).
+        unsafe { node.cast::<*mut u8>().write_unaligned(back) };
+        // Release: the list is whole at any moment for the kernel, which sees what this thread had written when it died.
+        front.store(node, Ordering::Release);
+        true
+    }
+
+    /// Takes a node out of the anchor. `false`: it is not there.
+    ///
+    /// # Safety
+    /// 1. `anchor` is this thread's.
+    #[inline(always)]
+    pub(super) unsafe fn pull(anchor: *mut Pair, node: *mut u8) -> bool {
+        // SAFETY: (1).
+        let front = unsafe { &(*anchor).front };
+        if front.load(Ordering::Relaxed) != node {
+            return false;
+        }
+        front.store(Pair::back(anchor), Ordering::Release);
+        true
+    }
+
     /// The list node that stands before the enclosed one.
+    #[inline]
     pub(super) fn front(pair: *mut Pair) -> *mut u8 {
         pair.wrapping_byte_add(std::mem::offset_of!(Pair, front)).cast()
     }
 
     /// The list node that stands behind the enclosed one.
+    #[inline]
     pub(super) fn back(pair: *mut Pair) -> *mut u8 {
         pair.wrapping_byte_add(std::mem::offset_of!(Pair, back)).cast()
     }
 
-    /// Makes a chain of a spare pair and a node between; remembers it at `first`, this thread's anchor.
+    /// Makes a chain of a pair and a node between; remembers it at this thread's anchor.
     ///
     /// # Safety
     /// 1. `anchor` is this thread's.
     /// 2. `node` is writable for 8 bytes.
     pub(super) unsafe fn enclose(anchor: *mut Pair, node: *mut u8) -> *mut Pair {
-        let pair = Pair::spare();
-        // SAFETY: a spare pair is this thread's alone, but for `front`, which is atomic.
+        let pair = Pair::take();
+        // SAFETY: a pair that was taken is this thread's alone, but for `front`, which is atomic.
         unsafe { (*pair).front.store(node, Ordering::Release) };
         // SAFETY: (2).
         unsafe { node.cast::<*mut u8>().write_unaligned(Pair::back(pair)) };
@@ -121,26 +172,6 @@ impl Pair {
             }
             later = pair;
         }
-    }
-
-    /// Forgets what this thread encloses: it is a fork child, and the locks are its parent's.
-    ///
-    /// # Safety
-    /// 1. `anchor` is this thread's.
-    pub(super) unsafe fn forget_all(anchor: *mut Pair) {
-        // SAFETY: (1).
-        unsafe { (*anchor).earlier = ptr::null_mut() };
-    }
-
-    /// Makes a pair that is off the list spare again.
-    ///
-    /// # Safety
-    /// 1. It came from `around`, just now.
-    pub(super) unsafe fn give_back(pair: *mut Pair) {
-        // SAFETY: (1): it is this thread's.
-        unsafe { (*pair).front.store(ptr::null_mut(), Ordering::Release) };
-        // A thread that is ending has no purse any more: the pair is lost then.
-        let _ = PURSE.try_with(|purse| purse.0.borrow_mut().push(pair));
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) enum Beside {
     /// With this state before.
     Had(u32),
     TimedOut,
-    /// The lock of this index among the peers has no owner.
-    Gone(usize),
+    /// One of the peers has no owner, or they were not to be slept beside.
+    Gone,
 }
 
 /// The word; and the number of its kernel object, on systems that need one to sleep.
@@ -75,10 +75,31 @@ impl<'a> CommitWord<'a> {
     }
 
     /// Takes what `take` allows: `Some(new state)`. Sleepers stay marked. Returns the state before.
+    #[inline]
     pub(crate) fn take(self, take: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        self.exchange(take, |_, mark| mark)
+    }
+
+    /// As [`take`](Self::take), by one who slept. Whoever woke it took the mark of all sleepers away: if it leaves something, it
+    /// passes the wake-up on, and else it puts the mark back.
+    pub(crate) fn take_woken(self, take: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        let mark = |state, mark| match take(state) {
+            None if !is_broken("commit: the last takes the mark along") => SLEEPERS,
+            _ => mark,
+        };
+        let before = self.exchange(&take, mark)?;
+        if take(self.state()).is_some() {
+            self.relay();
+        }
+        Some(before)
+    }
+
+    /// `mark`: what stands beside the new state, given the mark there is.
+    #[inline]
+    fn exchange(self, take: impl Fn(u32) -> Option<u32>, mark: impl Fn(u32, u64) -> u64) -> Option<u32> {
         let mut value = self.word.load(Ordering::Acquire); // pairs with the Release in `commit`
         while let Some(state) = take(state_of(value)) {
-            let next = u64::from(state) | value & SLEEPERS;
+            let next = u64::from(state) | mark(state, value & SLEEPERS);
             if next == value {
                 return Some(state_of(value));
             }
@@ -117,42 +138,67 @@ impl<'a> CommitWord<'a> {
     }
 
     /// Takes what `take` allows, sleeping until there is something. Returns the state before; `None`: the time is over.
+    #[inline]
     pub(crate) fn wait(self, timeout: Option<Duration>, take: impl Fn(u32) -> Option<u32>) -> io::Result<Option<u32>> {
-        match self.wait_beside(timeout, take, &[])? {
+        match self.wait_beside(timeout, take, || Some(Vec::new()))? {
             Beside::Had(before) => Ok(Some(before)),
             _ => Ok(None),
         }
     }
 
     /// As [`wait`](Self::wait), but ends when one of the locks of `peers` has no owner, or none any more.
-    pub(crate) fn wait_beside(
+    ///
+    /// Who they are is asked before each sleep, after the mark that somebody sleeps: whoever comes later and commits, if only the
+    /// same state again, wakes us, and we ask anew. `None`: something is to be looked at first.
+    pub(crate) fn wait_beside<'p>(
         self,
         timeout: Option<Duration>,
         take: impl Fn(u32) -> Option<u32>,
-        peers: &[&Words],
+        peers: impl Fn() -> Option<Vec<&'p Words>>,
     ) -> io::Result<Beside> {
         if let Some(before) = self.take(&take) {
             return Ok(Beside::Had(before));
         }
+        match timeout {
+            Some(Duration::ZERO) => Ok(Beside::TimedOut),
+            timeout => self.sleep_beside(timeout, take, peers),
+        }
+    }
+
+    #[cold]
+    fn sleep_beside<'p>(
+        self,
+        timeout: Option<Duration>,
+        take: impl Fn(u32) -> Option<u32>,
+        peers: impl Fn() -> Option<Vec<&'p Words>>,
+    ) -> io::Result<Beside> {
         let until = Deadline::after(timeout);
         self.spot().prepare()?;
         // If this thread is killed with a wake-up in its hands, the kernel passes that on.
         let _pending = announce(self.spot())?;
-        loop {
-            if let Some(before) = self.take(&take) {
+        let mut woken = false;
+        let end = loop {
+            if let Some(before) = if woken { self.take_woken(&take) } else { self.take(&take) } {
                 return Ok(Beside::Had(before));
             }
             let Some(left) = until.left() else {
-                return Ok(Beside::TimedOut);
+                break Beside::TimedOut;
             };
             if let Some(expected) = self.expect(&take) {
-                let gone = park(self.spot(), expected, peers, left)?;
-                self.relay();
+                let Some(peers) = peers() else {
+                    break Beside::Gone;
+                };
+                let gone = park(self.spot(), expected, &peers, left)?;
+                woken = true;
                 // What the peer did last counts first.
-                if let (Some(index), None) = (gone, take(self.state())) {
-                    return Ok(Beside::Gone(index));
+                if gone && take(self.state()).is_none() {
+                    break Beside::Gone;
                 }
             }
+        };
+        if woken {
+            self.relay();
         }
+        Ok(end)
     }
 }

@@ -24,7 +24,7 @@ mod words_linux;
 #[cfg(target_os = "linux")]
 pub(crate) use robust_linux::{Node, Robust};
 #[cfg(target_os = "linux")]
-pub(crate) use thread_linux::{Pending, announce, me};
+pub(crate) use thread_linux::{Pending, announce, known, me};
 #[cfg(target_os = "linux")]
 pub(crate) use words_linux::{held_within, park};
 

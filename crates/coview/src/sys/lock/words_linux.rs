@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::anchor_linux::enclosed_in;
 use super::robust_linux::{Node, Robust};
-use super::thread_linux::{Me, me};
+use super::thread_linux::{Me, known, me};
 use super::{Taken, Words};
 use crate::primitive::{AtomicU32, Ordering, fence};
 use crate::sys::Refusal;
 use crate::sys::wait::{Deadline, Spot, sleep, wake};
 
 impl Words {
+    #[inline(always)]
     fn robust(&self) -> Robust<'_> {
         // A placed lock is taken once: the depth stays 0.
         Robust { word: &self.word, waiting: &self.waiting, depth: &self.reserved, node: Node::Placed }
@@ -24,40 +25,46 @@ impl Words {
     /// Invalid if this thread has it. Unsupported if it is used from another PID namespace.
     #[inline]
     pub(crate) fn try_lock(&self) -> io::Result<Option<Taken>> {
-        let me = me()?;
-        self.attempt(me, false)
+        self.lock(Some(Duration::ZERO))
     }
 
-    #[inline]
     fn attempt(&self, me: Me, waited: bool) -> io::Result<Option<Taken>> {
         if self.id.load(Ordering::Relaxed) != me.namespace() {
             self.join(me)?;
         }
-        if self.robust().owner().0 == Some(me.tid()) {
-            return Err(already());
-        }
         // SAFETY: the node lies inside these words. Who holds the lock keeps them mapped: a guard borrows them, and a
         // view in which a forgotten guard's lock stands is not unmapped (`held_within`).
-        unsafe { self.robust().try_lock(waited) }
+        unsafe { self.robust().try_lock(me, waited) }
     }
 
     /// Takes it, waiting for at most `timeout`.
     ///
     /// # Errors
     /// As [`Words::try_lock`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, timeout: Option<Duration>) -> io::Result<Option<Taken>> {
-        match self.try_lock()? {
-            None => self.wait(timeout),
-            taken => Ok(taken),
+        if let Some(me) = known()
+            && self.id.load(Ordering::Relaxed) == me.namespace()
+            // SAFETY: as in `attempt`.
+            && unsafe { self.robust().take_free(me) }
+        {
+            return Ok(Some(Taken::Clean));
         }
+        self.wait(timeout)
     }
 
     #[cold]
     fn wait(&self, timeout: Option<Duration>) -> io::Result<Option<Taken>> {
-        let until = Deadline::after(timeout);
         let me = me()?;
         let robust = self.robust();
+        let taken = match self.attempt(me, false)? {
+            None if timeout != Some(Duration::ZERO) && robust.spin() => self.attempt(me, false)?,
+            taken => taken,
+        };
+        if taken.is_some() || timeout == Some(Duration::ZERO) {
+            return Ok(taken);
+        }
+        let until = Deadline::after(timeout);
         // If this thread is killed with a wake-up in its hands, the kernel passes that on.
         let _pending = me.pending_on(&self.word);
         robust.enlist();
@@ -80,10 +87,9 @@ impl Words {
     }
 
     /// Gives it back; `abandon`: as if its owner had died. `false`: this thread does not have it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unlock(&self, abandon: bool) -> io::Result<bool> {
-        // SAFETY: as in `attempt`.
-        unsafe { self.robust().unlock(abandon) }
+        Ok(self.robust().unlock(me()?, abandon))
     }
 
     /// What a sleeper expects of the word for as long as it has its owner.
@@ -112,15 +118,11 @@ impl Words {
     }
 }
 
-fn already() -> io::Error {
-    Refusal::Invalid("this thread has it already, and it is not recursive".into()).into()
-}
-
-/// Sleeps on a word, and on the locks of `peers`: returns the index of one that has no owner.
-pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Duration) -> io::Result<Option<usize>> {
+/// Sleeps on a word, and on the locks of `peers`: whether one of these has no owner.
+pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Duration) -> io::Result<bool> {
     if peers.is_empty() {
         spot.sleep(expected, left)?;
-        return Ok(None);
+        return Ok(false);
     }
     // Counted, so that one who gives a lock back in peace wakes us too.
     peers.iter().for_each(|peer| peer.robust().enlist());
@@ -131,15 +133,15 @@ pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Durati
     };
     peers.iter().for_each(|peer| peer.robust().retire());
     slept?;
-    let gone = peers.iter().position(|peer| peer.robust().owner().0.is_none());
+    let gone = peers.iter().find(|peer| peer.robust().owner().0.is_none());
     // Acquire: pairs with the Release in `unlock`, and with the kernel's own exchange when an owner died: who sees that it
     // is gone sees what it did last.
     fence(Ordering::Acquire);
-    if let Some(index) = gone {
+    if let Some(peer) = gone {
         // A death wakes one, and so does a lock given back: the others sleep as we did.
-        wake(&peers[index].word, u32::MAX >> 1);
+        wake(&peer.word, u32::MAX >> 1);
     }
-    Ok(gone)
+    Ok(gone.is_some())
 }
 
 /// Whether a thread of this process has a placed lock in these addresses, which are mapped.

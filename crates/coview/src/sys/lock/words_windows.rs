@@ -106,11 +106,11 @@ impl Words {
     }
 }
 
-/// Sleeps on a word, and on the locks of `peers`: returns the index of one that has no owner.
-pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Duration) -> io::Result<Option<usize>> {
+/// Sleeps on a word, and on the locks of `peers`: whether one of these has no owner.
+pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Duration) -> io::Result<bool> {
     if peers.is_empty() {
         spot.sleep(expected, left)?;
-        return Ok(None);
+        return Ok(false);
     }
     let wake = kernel_object(KernelObject::Wake, spot.id())?;
     let locks: Vec<_> =
@@ -123,13 +123,13 @@ pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Durati
         WAIT_FAILED => return Err(io::Error::last_os_error()),
         _ if result < count => result,
         _ if (WAIT_ABANDONED_0..WAIT_ABANDONED_0 + count).contains(&result) => result - WAIT_ABANDONED_0,
-        _ => return Ok(None),
+        _ => return Ok(false),
     };
     if index == 0 {
-        return Ok(None);
+        return Ok(false);
     }
     // Waiting for a kernel mutex takes it. The word still tells what its owner did.
     // SAFETY: the handle is open.
     unsafe { ReleaseMutex(handles[index as usize]) };
-    Ok(Some(index as usize - 1))
+    Ok(true)
 }

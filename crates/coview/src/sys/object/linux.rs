@@ -12,7 +12,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use super::{Make, SyncState, Timeout, WAIT_MAX, Waited};
 use crate::sys::Refusal;
-use crate::sys::lock::{CommitWord, Node, Pending, Robust, Taken, me};
+use crate::sys::lock::{CommitWord, Node, Pending, Robust, Taken, known, me};
 use crate::sys::mapping::{Share, mode_of, page_size};
 use crate::sys::namespace::{self, Binding, Creation, Kind, Slot, Variant};
 use crate::sys::process;
@@ -162,6 +162,7 @@ impl Object {
         Ok(Object { kind, page: ManuallyDrop::new(page), binding: ManuallyDrop::new(binding) })
     }
 
+    #[inline]
     fn robust(&self) -> Robust<'_> {
         let word = page_size() as usize - WORD_BEFORE_END;
         let (waiting, depth) = (self.page.u32_at(word - 4), self.page.u32_at(word - 8));
@@ -188,20 +189,42 @@ impl Object {
         self.page.u32_at(at).load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// Takes it if it can be had now.
+    /// Takes it if it can be had now. `waited`: by one who is `Enlisted`.
     fn attempt(&self, waited: bool) -> io::Result<Option<Taken>> {
-        match self.kind {
+        match (self.kind, waited) {
             // SAFETY: the node lies in the private page behind the shared one; a held lock keeps the object mapped,
             // since `MutexGuard` borrows it.
-            Kind::Mutex => unsafe { self.robust().try_lock(waited) },
-            _ => Ok(self.commit_word().take(self.taking()).map(|_| Taken::Clean)),
+            (Kind::Mutex, _) => unsafe { self.robust().try_lock(me()?, waited) },
+            (_, false) => Ok(self.commit_word().take(self.taking()).map(|_| Taken::Clean)),
+            (_, true) => Ok(self.commit_word().take_woken(self.taking()).map(|_| Taken::Clean)),
         }
     }
 
     /// Takes it, waiting for at most `timeout`.
+    #[inline]
     pub(crate) fn take(&self, timeout: Timeout) -> io::Result<Option<Taken>> {
-        if let Some(taken) = self.attempt(false)? {
-            return Ok(Some(taken));
+        if self.kind == Kind::Mutex
+            && let Some(me) = known()
+            // SAFETY: as in `attempt`.
+            && unsafe { self.robust().take_free(me) }
+        {
+            return Ok(Some(Taken::Clean));
+        }
+        self.wait(timeout)
+    }
+
+    #[cold]
+    fn wait(&self, timeout: Timeout) -> io::Result<Option<Taken>> {
+        if self.kind != Kind::Mutex {
+            return Ok(self.commit_word().wait(timeout, self.taking())?.map(|_| Taken::Clean));
+        }
+        let once = timeout.is_some_and(|timeout| timeout.is_zero());
+        let taken = match self.attempt(false)? {
+            None if !once && self.robust().spin() => self.attempt(false)?,
+            taken => taken,
+        };
+        if taken.is_some() || once {
+            return Ok(taken);
         }
         Ok(match wait(&[self], false, timeout)? {
             Waited::Had { abandoned, .. } if abandoned.is_empty() => Some(Taken::Clean),
@@ -222,8 +245,7 @@ impl Object {
     /// Undoes an attempt that succeeded.
     fn put_back(&self, taken: Taken) -> io::Result<()> {
         match self.kind {
-            // SAFETY: as in `attempt`.
-            Kind::Mutex => drop(unsafe { self.robust().unlock(taken == Taken::Abandoned) }?),
+            Kind::Mutex => _ = self.robust().unlock(me()?, taken == Taken::Abandoned),
             Kind::Event if self.load(MANUAL_AT) != 0 => {}
             Kind::Event => drop(self.commit_word().commit(|_| Some(1))?),
             _ => drop(self.commit_word().commit(|count| count.checked_add(1))?),
@@ -232,9 +254,9 @@ impl Object {
     }
 
     /// Gives the mutex back once. `false`: this thread does not own it.
+    #[inline]
     pub(crate) fn unlock(&self) -> io::Result<bool> {
-        // SAFETY: as in `attempt`.
-        unsafe { self.robust().unlock(false) }
+        Ok(self.robust().unlock(me()?, false))
     }
 
     /// Sets the event.

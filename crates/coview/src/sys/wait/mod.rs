@@ -17,6 +17,24 @@ pub(crate) use windows::*;
 
 use std::time::{Duration, Instant};
 
+/// The most pauses between two looks, and in all: some microseconds, below what falling asleep and being woken cost.
+const PAUSES: [u32; 2] = [64, 256];
+
+/// Looks again and again whether something is `there`, with longer and longer pauses, so that whoever works on it has
+/// its cache line for some time.
+pub(crate) fn spin(there: impl Fn() -> bool) -> bool {
+    let (mut pause, mut left) = (1, PAUSES[1]);
+    while !there() {
+        if left < pause {
+            return false;
+        }
+        (0..pause).for_each(|_| std::hint::spin_loop());
+        left -= pause;
+        pause = (2 * pause).min(PAUSES[0]);
+    }
+    true
+}
+
 /// Until when somebody waits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Option<Instant>);
