@@ -263,7 +263,7 @@ fn event() {
         bounds: [2, 1],
         victims: &[1, 2],
         faults: &[Fault::Release, Fault::Acquire, Fault::Wake],
-        deadly: &[Fault::Announce],
+        deadly: &[Fault::Announce, Fault::Named("commit: the last takes the mark along")],
         body: || _ = crew(|_| (), &[set, pass_on, pass_on], replace),
     }
     .check();

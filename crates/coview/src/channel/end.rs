@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::primitive::{AtomicU32, Ordering};
 use crate::sync::{Commit, Placed};
-use crate::sys::lock::{Beside, Taken, Words};
-use crate::sys::wait::Deadline;
+use crate::sys::lock::{Taken, Words};
+use crate::sys::wait::{Deadline, join_fences};
 use crate::view::View;
 
 /// A process at the other end.
@@ -61,25 +61,25 @@ unsafe impl Placed for End {}
 pub(super) struct Side<'a> {
     pub(super) ends: &'a [End],
     pub(super) deaths: &'a Deaths,
-    /// What this side changes, and the other sleeps on.
-    pub(super) news: &'a Commit,
+    /// What this side rings when there is news, and the other sleeps on.
+    pub(super) bell: &'a Commit,
 }
 
 impl Side<'_> {
-    /// Attaches this process at the first end where nobody alive is.
+    /// Attaches this process at the first of so many ends where nobody alive is.
     pub(super) fn attach(self, view: &Arc<View>, ends: usize) -> Result<Option<Attached>> {
+        join_fences();
         for end in &self.ends[..ends] {
             let offset = std::ptr::from_ref(end).addr() - view.as_ptr().addr();
             let Some((presence, died)) = Presence::take(view, offset)? else {
                 continue;
             };
             if died {
-                self.deaths.fetch_add(1, Ordering::Relaxed);
+                self.deaths.fetch_add(1, Ordering::AcqRel);
             }
-            end.process.store(std::process::id(), Ordering::Relaxed);
-            // The same again: whoever sleeps wakes and sleeps beside us, too.
-            let woken = self.news.word().commit(Some);
-            woken.map(drop).map_err(|error| explain("attach to", "a channel", error))?;
+            end.process.store(std::process::id(), Ordering::Release);
+            // Whoever sleeps wakes and sleeps beside us, too.
+            self.ring().map_err(|error| explain("attach to", "a channel", error))?;
             let process = Signature { view: Arc::clone(view), offset };
             return Ok(Some(Attached { _process: process, _presence: presence }));
         }
@@ -91,34 +91,34 @@ impl Side<'_> {
         self.ends.iter().filter_map(End::peer)
     }
 
-    /// Sleeps until `ready` says so of the state of the news, or somebody has died here beyond the deaths that are `known`.
-    /// `polling`: looks, and does not sleep. `false`: the time is over.
-    pub(super) fn sleep(
-        self,
-        until: Deadline,
-        known: u32,
-        polling: bool,
-        ready: impl Fn(u32) -> bool,
-    ) -> io::Result<bool> {
+    /// Wakes the other side for what was stored just before, if it sleeps.
+    #[inline]
+    pub(super) fn ring(self) -> io::Result<()> {
+        self.bell.word().ring()
+    }
+
+    /// Sleeps until this side rings, unless there is something now, or somebody has died here beyond the deaths that are `known`;
+    /// the caller looks, and calls again. `polling`: never sleeps. `false`: the time is over.
+    pub(super) fn sleep(self, until: Deadline, known: u32, polling: bool, ready: impl Fn() -> bool) -> io::Result<bool> {
         let there = || self.ends.iter().filter(|end| end.process.load(Ordering::Acquire) != 0);
-        let left = until.left().filter(|_| !polling);
-        let end = match left {
-            None => Beside::TimedOut,
-            left => self.news.word().wait_beside(
-                left,
-                |state| ready(state).then_some(state),
-                || {
-                    // First who is there, then who has died: nobody is missing in both.
-                    let locks = there().map(|end| &end.presence).collect();
-                    (self.deaths.load(Ordering::Relaxed) == known).then_some(locks)
-                },
-            )?,
+        let bury = || there().for_each(|end| end.bury(self.deaths));
+        let Some(left) = until.left() else {
+            bury();
+            return Ok(false);
         };
-        if let Beside::Had(_) = end {
+        if polling {
+            bury();
             return Ok(true);
         }
-        there().for_each(|end| end.bury(self.deaths));
-        Ok(until.left().is_some())
+        let peers = || {
+            // First who is there, then who has died: nobody is missing in both.
+            let locks = there().map(|end| &end.presence).collect();
+            (!ready() && self.deaths.load(Ordering::Acquire) == known).then_some(locks)
+        };
+        if self.bell.word().sleep_beside(left, peers)? {
+            bury();
+        }
+        Ok(true)
     }
 }
 
@@ -132,8 +132,9 @@ impl End {
         // Otherwise somebody new is there, who has counted it.
         if let Ok(Some(taken)) = self.presence.try_lock() {
             if taken == Taken::Abandoned {
-                deaths.fetch_add(1, Ordering::Relaxed);
-                // Release: pairs with the Acquire in `sleep`: who finds nobody here finds the death.
+                // Release, both: pairs with the Acquires in `sleep` and of the receivers: who finds nobody here finds the death,
+                // and who finds the death finds what was done before it.
+                deaths.fetch_add(1, Ordering::AcqRel);
                 self.process.store(0, Ordering::Release);
             }
             let _ = self.presence.unlock(false);

@@ -37,14 +37,18 @@ struct Head {
     deaths: Deaths,
     /// Of several writers, the one who is writing.
     turn: Words,
+    /// Written when a reader sleeps.
+    bell: Commit,
     newest: Newest,
     writers: [End; WRITERS],
 }
 
-/// The state counts the values; 0: none yet.
 #[derive(Debug)]
 #[repr(C, align(128))]
-struct Newest(Commit);
+struct Newest {
+    /// Counts the values; 0: none yet.
+    count: AtomicU32,
+}
 
 // SAFETY: (1) to (4): atomics and placed parts, of which any value is some state.
 unsafe impl Placed for Head {}
@@ -213,12 +217,13 @@ impl Shared {
 
     fn writers(&self) -> Side<'_> {
         let head = self.head();
-        Side { ends: &head.writers, deaths: &head.deaths, news: &head.newest.0 }
+        Side { ends: &head.writers, deaths: &head.deaths, bell: &head.bell }
     }
 
     #[inline]
     fn newest(&self) -> u32 {
-        self.head().newest.0.word().state()
+        // Acquire: pairs with the Release in `put`.
+        self.head().newest.count.load(Ordering::Acquire)
     }
 }
 
@@ -251,18 +256,19 @@ impl<T: FromBytes + IntoBytes + Immutable> Writer<T> {
 
     #[inline]
     fn put(&self, head: &Head, value: &T) -> Result<()> {
-        let word = head.newest.0.word();
+        let count = &head.newest.count;
         // 0 means "none yet"; COPIES stands in the same copy.
-        let next = match word.state().wrapping_add(1) {
+        let next = match count.load(Ordering::Relaxed).wrapping_add(1) {
             0 => COPIES,
             next => next,
         };
         if is_broken("latest: the number before the value") {
-            word.commit(|_| Some(next)).map(drop).map_err(refused)?;
+            count.store(next, Ordering::Release);
         }
         store(value, |words| fill(self.shared.copy(next), words));
         // Release: pairs with the Acquire in `read`.
-        word.commit(|_| Some(next)).map(drop).map_err(refused)
+        count.store(next, Ordering::Release);
+        self.shared.writers().ring().map_err(refused)
     }
 }
 
@@ -299,7 +305,7 @@ impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
     #[inline]
     fn try_read(&mut self) -> Option<T> {
         let shared = &self.shared;
-        let newest = |order| shared.head().newest.0.word.load(order) as u32;
+        let newest = |order| shared.head().newest.count.load(order);
         let (value, number) = load(|copy| read(newest, COPIES, |index| shared.copy(index), copy))?;
         self.seen = number;
         Some(value)
@@ -353,7 +359,7 @@ impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
             if shared.newest() != seen {
                 return self.read();
             }
-            let deaths = head.deaths.load(Ordering::Relaxed);
+            let deaths = head.deaths.load(Ordering::Acquire); // pairs with the Release in `bury`
             if deaths != std::mem::replace(&mut self.deaths, deaths) {
                 return Err(died("wait for", "writer"));
             }
@@ -362,7 +368,7 @@ impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
                 std::hint::spin_loop();
                 continue;
             }
-            let slept = shared.writers().sleep(until, deaths, false, |newest| newest != seen);
+            let slept = shared.writers().sleep(until, deaths, false, || shared.newest() != seen);
             if !slept.map_err(refused)? {
                 return Ok(None);
             }
@@ -401,7 +407,8 @@ mod tests {
     /// As `docs/format.md` draws it.
     #[test]
     fn the_layout_is_the_promised_one() {
-        let offsets = [offset_of!(Head, deaths), offset_of!(Head, turn), offset_of!(Head, newest), size_of::<Head>()];
-        assert_eq!((offsets, offset_of!(Head, writers)), ([20, 24, 128, 1280], 256));
+        let offsets = [offset_of!(Head, deaths), offset_of!(Head, turn), offset_of!(Head, bell), offset_of!(Head, newest)];
+        assert_eq!(offsets, [20, 24, 64, 128]);
+        assert_eq!((offset_of!(Head, writers), size_of::<Head>()), (256, 1280));
     }
 }

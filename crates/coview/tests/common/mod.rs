@@ -64,6 +64,20 @@ pub(crate) fn command_of(program: impl AsRef<std::ffi::OsStr>, role: &str, args:
     command
 }
 
+/// Starts a process. Wine 8 fails at that now and then, about once in a thousand times, when another thread starts one too
+/// (`ERROR_INTERNAL_ERROR`); so there are three attempts.
+fn start(command: &mut Command) -> std::io::Result<std::process::Child> {
+    const INTERNAL_ERROR: Option<i32> = Some(1359);
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match command.spawn() {
+            Err(error) if cfg!(windows) && error.raw_os_error() == INTERNAL_ERROR && attempts < 3 => {}
+            started => return started,
+        }
+    }
+}
+
 /// A process started for a test; killed when dropped.
 pub(crate) struct Child {
     process: std::process::Child,
@@ -78,7 +92,7 @@ impl Child {
 
     pub(crate) fn spawn(mut command: Command) -> Child {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
+        let mut process = start(&mut command).unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
         let to = process.stdin.take();
         let lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
         let (give, from) = channel();

@@ -15,7 +15,7 @@ const MUTANTS: &[(&str, &str, fn())] = &[
     ("once: done before it is", "once: call", placed::once),
     ("sequence lock: the number before the value", "placed sequence lock: write", placed::sequence_lock),
     ("latest: the number before the value", "latest: set", channel::latest_set),
-    ("ring: the tail before the record", "ring: claim, fill, commit", channel::ring_send),
+    ("ring: the header before the record", "ring: claim, fill, commit", channel::ring_send),
     (
         "create: published before it is locked",
         "mapping: create, while another does",

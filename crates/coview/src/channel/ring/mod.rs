@@ -12,7 +12,6 @@ pub use sender::{Batch, Claim, Sender};
 use super::content::{Content, Kind};
 use super::end::{Deaths, End, Side};
 use crate::error::{Error, ErrorKind, Result};
-use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Commit, Placed};
@@ -22,11 +21,11 @@ use crate::view::View;
 /// The most senders attached at once, of a ring that allows several.
 pub const SENDERS: usize = 16;
 
-/// In a record's header, beside its length: the record may be read.
+/// In a record's header, beside its length: the record may be read. Storing it commits the record.
 const READY: u64 = 1 << 63;
 /// In a header: there is no record here, the next is at the front.
 const SKIP: u64 = 1 << 62;
-/// Positions are counted in these many bytes, so that they fit in the state of a commit word.
+/// Positions are counted in these many bytes.
 const UNIT: u32 = 8;
 /// Looks before a receiver or a sender goes to sleep: about a microsecond, well below what waking up costs.
 const SPINS: u32 = 100;
@@ -42,26 +41,30 @@ struct Head {
     flags: AtomicU32,
     sender_deaths: Deaths,
     receiver_deaths: Deaths,
-    reserved: AtomicU32,
+    /// Of several senders: where the last of them ended, or a record before.
+    tail: AtomicU32,
     /// Of several senders, the one who is adding a record.
     turn: Words,
-    tail: Tail,
+    bells: Bells,
     front: Front,
     receiver: End,
     senders: [End; SENDERS],
 }
 
-/// The senders' side: how far records are committed.
+/// Written when somebody sleeps, and read by the other side for each record.
 #[derive(Debug)]
 #[repr(C, align(128))]
-struct Tail(Commit);
+struct Bells {
+    sent: Commit,
+    freed: Commit,
+}
 
 /// The receiver's side.
 #[derive(Debug)]
 #[repr(C, align(128))]
 struct Front {
     /// How far the bytes may be used again.
-    free: Commit,
+    free: AtomicU32,
     /// How far records were received: at most what `free` is behind.
     received: AtomicU32,
 }
@@ -312,25 +315,43 @@ impl Shared {
         self.header(position).as_ptr().wrapping_add(1).cast()
     }
 
-    /// Makes a position known to the other side, and wakes it if it sleeps.
+    /// The length that a header at a position says, if that is possible: a peer may have written anything there.
     #[inline]
-    fn announce(&self, commit: &Commit, position: u32) -> Result<()> {
-        if self.polling {
-            // Release: pairs with the Acquire load of the state on the other side.
-            commit.word.store(position.into(), Ordering::Release);
-            return Ok(());
+    fn possible(&self, at: u32, header: u64) -> Option<usize> {
+        let len = header as u32 as usize;
+        let fits = len <= self.capacity as usize / 2 && units_of(len) <= self.before_end(at);
+        (fits && header & SKIP == 0).then_some(len)
+    }
+
+    /// From a record or the end of them, the end of them: where the next one goes. A sender that died may have added some.
+    fn end_of_records(&self, from: u32) -> Result<u32> {
+        let mut at = from;
+        loop {
+            // Acquire: pairs with the Release in `publish`.
+            let header = self.header(at).load(Ordering::Acquire);
+            if header & READY == 0 {
+                return Ok(at);
+            }
+            let next = match self.possible(at, header) {
+                Some(len) => at.wrapping_add(units_of(len)),
+                None if header & SKIP != 0 => at.wrapping_add(self.before_end(at)),
+                None => return Err(self.corrupt("a record has no possible length", at)),
+            };
+            if next.wrapping_sub(from) > self.units() {
+                return Err(self.corrupt("the records have no end", from));
+            }
+            at = next;
         }
-        commit.word().commit(|_| Some(position)).map(drop).map_err(|error| explain("wake", "the other side", error))
     }
 
     fn senders(&self) -> Side<'_> {
         let head = self.head();
-        Side { ends: &head.senders, deaths: &head.sender_deaths, news: &head.tail.0 }
+        Side { ends: &head.senders, deaths: &head.sender_deaths, bell: &head.bells.sent }
     }
 
     fn receivers(&self) -> Side<'_> {
         let head = self.head();
-        Side { ends: std::slice::from_ref(&head.receiver), deaths: &head.receiver_deaths, news: &head.front.free }
+        Side { ends: std::slice::from_ref(&head.receiver), deaths: &head.receiver_deaths, bell: &head.bells.freed }
     }
 }
 
@@ -348,9 +369,9 @@ mod tests {
     /// As `docs/format.md` draws it.
     #[test]
     fn the_layout_is_the_promised_one() {
-        let offsets = [offset_of!(Head, turn), offset_of!(Head, tail), offset_of!(Head, front)];
-        assert_eq!(offsets, [24, 128, 256]);
-        assert_eq!(offset_of!(Head, front) + offset_of!(Front, received), 272);
+        let offsets = [offset_of!(Head, tail), offset_of!(Head, turn), offset_of!(Head, bells), offset_of!(Head, front)];
+        assert_eq!(offsets, [20, 24, 128, 256]);
+        assert_eq!((offset_of!(Bells, freed), offset_of!(Front, received)), (16, 4));
         let ends = [offset_of!(Head, receiver), offset_of!(Head, senders), size_of::<Head>()];
         assert_eq!(ends, [384, 448, 1536]);
     }

@@ -12,14 +12,11 @@ use crate::primitive::Ordering;
 use crate::shared::prefetch;
 use crate::sys::wait::Deadline;
 
-/// Pauses, each some tens of cycles, for a sender that writes without a pause.
+/// Records that come without a look in vain between them, before it is taken that the sender writes without a pause.
+const STREAM: u32 = 16;
+/// Pauses, each some tens of cycles, for such a sender to get ahead: who looks at the very line that is being written takes
+/// it away each time.
 const LAG: u32 = 16;
-/// Units that a sender writes in that time if it does.
-const STREAM: u32 = 32;
-/// Records that come one by one, before the next try whether they come without a pause.
-const ALONE: u32 = 256;
-/// Units that are asked for ahead.
-const AHEAD: u32 = 128;
 /// Looks in vain before a receiver that only polls asks whether something is wrong.
 const GLANCES: u32 = 4096;
 
@@ -31,14 +28,10 @@ pub struct Receiver {
     at: u32,
     /// How far we have told that the bytes are free.
     freed: u32,
-    /// How far records are known to be committed, or our position.
-    tail: u32,
-    /// Looks in vain since the last record.
+    /// Records since the last look in vain.
+    run: u32,
+    /// Looks in vain.
     misses: u32,
-    /// The sender writes without a pause.
-    streaming: bool,
-    /// Records for which we take it that it does not.
-    alone: u32,
     deaths: u32,
 }
 
@@ -54,18 +47,11 @@ pub struct Record<'a> {
 
 /// What a look at the next record shows.
 enum Look {
-    Record(u32, usize),
+    /// Its length.
+    Record(usize),
     Nothing,
-    /// What only the longer way tells.
-    Ask,
-}
-
-/// The length that a header at a position says, if that is possible: a peer may have written anything there.
-#[inline]
-fn possible(ring: &Shared, at: u32, header: u64) -> Option<usize> {
-    let len = header as u32 as usize;
-    let fits = len <= ring.capacity as usize / 2 && units_of(len) <= ring.before_end(at);
-    (fits && header & SKIP == 0).then_some(len)
+    /// A header of another kind.
+    Other(u64),
 }
 
 impl Receiver {
@@ -78,11 +64,11 @@ impl Receiver {
             return Err(Error::new(ErrorKind::AlreadyExists, "attach a receiver to", why).on("the ring"));
         };
         let deaths = head.sender_deaths.load(Ordering::Relaxed);
-        let (at, freed) = (head.front.received.load(Ordering::Relaxed), head.front.free.word().state());
+        let (at, freed) = (head.front.received.load(Ordering::Relaxed), head.front.free.load(Ordering::Relaxed));
         if at.wrapping_sub(freed) > ring.units() {
             return Err(ring.corrupt("less was received than is free", at));
         }
-        Ok(Receiver { ring, _end: end, at, freed, tail: at, misses: 0, streaming: false, alone: 0, deaths })
+        Ok(Receiver { ring, _end: end, at, freed, run: 0, misses: 0, deaths })
     }
 
     /// The processes that send.
@@ -98,7 +84,7 @@ impl Receiver {
     #[inline]
     pub fn receive(&mut self) -> Result<Record<'_>> {
         let (at, len) = match self.look() {
-            Look::Record(at, len) => (at, len),
+            Look::Record(len) => (self.at, len),
             _ => loop {
                 if let Some(found) = self.wait(None)? {
                     break found;
@@ -124,8 +110,7 @@ impl Receiver {
     #[inline]
     pub fn receive_timeout(&mut self, timeout: Duration) -> Result<Option<Record<'_>>> {
         let found = match self.look() {
-            Look::Record(at, len) => Some((at, len)),
-            Look::Nothing if timeout == Duration::ZERO && !self.misses.is_multiple_of(GLANCES) => None,
+            Look::Record(len) => Some((self.at, len)),
             _ => self.wait(Some(timeout))?,
         };
         Ok(found.map(|(at, len)| Record { receiver: self, at, len }))
@@ -136,10 +121,11 @@ impl Receiver {
     /// # Errors
     /// As [`receive`](Self::receive).
     pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> Result<usize> {
-        let mut count = 0;
-        self.ask_tail()?;
-        while self.at != self.tail {
-            let (at, len) = self.committed()?;
+        let (from, mut count) = (self.at, 0);
+        // A sender that goes on adding does not keep us here.
+        while self.at.wrapping_sub(from) < self.ring.units()
+            && let Some((at, len)) = self.found()?
+        {
             each(&Record { receiver: self, at, len });
             count += 1;
         }
@@ -147,120 +133,80 @@ impl Receiver {
         Ok(count)
     }
 
-    /// The record at our position, if it is committed.
-    ///
-    /// Alone it is told by its header, which comes in the same cache line as its bytes; the tail is left alone, so that
-    /// the sender keeps its line. When records come so fast that the header's line is torn to and fro, the tail tells of
-    /// many at once.
+    /// The record at our position, if it is committed. Its header comes in the same cache line as its first bytes.
     #[inline]
-    fn look(&mut self) -> Look {
-        let ring = &self.ring;
-        let header = if self.at != self.tail {
-            if self.tail.wrapping_sub(self.at) > AHEAD {
-                // The length says where the next record is: without this, each would be waited for in turn.
-                prefetch(ring.payload(self.at.wrapping_add(AHEAD)));
-            }
-            ring.header(self.at).load(Ordering::Relaxed)
-        } else if self.streaming {
-            return Look::Ask;
-        } else {
-            let header = ring.header(self.at).load(Ordering::Acquire); // pairs with the Release in `publish`
-            if header & READY == 0 {
-                self.misses = self.misses.wrapping_add(1);
-                return Look::Nothing;
-            }
-            self.streaming = self.alone == 0;
-            self.alone = self.alone.saturating_sub(1);
-            self.misses = 0;
-            header
-        };
-        match possible(ring, self.at, header) {
-            Some(len) => Look::Record(self.at, len),
-            None => Look::Ask,
+    fn look(&self) -> Look {
+        // Acquire: pairs with the Release in `publish`.
+        let header = self.ring.header(self.at).load(Ordering::Acquire);
+        match self.ring.possible(self.at, header) {
+            _ if header & READY == 0 => Look::Nothing,
+            Some(len) => Look::Record(len),
+            None => Look::Other(header),
         }
     }
 
-    /// Where the committed record at our position is, and its length.
-    fn committed(&self) -> Result<(u32, usize)> {
+    /// As [`look`](Self::look): where it is, behind a skip or not, and its length.
+    fn found(&self) -> Result<Option<(u32, usize)>> {
         let ring = &self.ring;
-        let mut at = self.at;
-        let mut header = ring.header(at).load(Ordering::Relaxed);
-        if header & SKIP != 0 {
-            at = at.wrapping_add(ring.before_end(at));
-            header = ring.header(at).load(Ordering::Relaxed);
-        }
-        match possible(ring, at, header) {
-            Some(len) => Ok((at, len)),
+        let at = match self.look() {
+            Look::Nothing => return Ok(None),
+            Look::Record(len) => return Ok(Some((self.at, len))),
+            Look::Other(header) if header & SKIP == 0 => self.at,
+            Look::Other(_) => self.at.wrapping_add(ring.before_end(self.at)),
+        };
+        let header = ring.header(at).load(Ordering::Acquire); // as in `look`
+        match ring.possible(at, header).filter(|_| header & READY != 0) {
+            Some(len) => Ok(Some((at, len))),
             None => Err(ring.corrupt("a record has no possible length", at)),
         }
     }
 
-    /// Lets the sender get ahead, and sees how far it has got. If that is not far, it is not tried again for some time.
-    fn lag(&mut self) -> Result<()> {
-        for _ in 0..LAG {
-            std::hint::spin_loop();
-        }
-        self.ask_tail()?;
-        let come = self.tail.wrapping_sub(self.at);
-        for ahead in (0..come.min(AHEAD)).step_by(64 / UNIT as usize) {
-            prefetch(self.ring.payload(self.at.wrapping_add(ahead)));
-        }
-        self.streaming = come >= STREAM;
-        self.alone = if self.streaming { 0 } else { ALONE };
-        Ok(())
-    }
-
-    /// How far records are committed. Where a sender died before it could say so in the header, only this tells.
-    fn ask_tail(&mut self) -> Result<()> {
-        // Acquire: pairs with the Release in `announce`.
-        let tail = self.ring.head().tail.0.word().state();
-        if tail.wrapping_sub(self.at) > self.ring.units() {
-            return Err(self.ring.corrupt("the receiver is ahead of the sender", self.at));
-        }
-        self.tail = tail;
-        Ok(())
-    }
-
     #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<(u32, usize)>> {
-        if self.streaming {
-            self.lag()?;
+        if std::mem::take(&mut self.run) >= STREAM {
+            (0..LAG).for_each(|_| std::hint::spin_loop());
         }
-        if self.at == self.tail && self.ring.header(self.at).load(Ordering::Acquire) & READY == 0 {
-            self.sleep(timeout)?;
-            if self.at == self.tail {
-                return Ok(None);
+        if timeout == Some(Duration::ZERO) {
+            self.misses = self.misses.wrapping_add(1);
+            let found = self.found()?;
+            return if found.is_none() && self.misses.is_multiple_of(GLANCES) { self.sleep(timeout) } else { Ok(found) };
+        }
+        for _ in 0..SPINS {
+            if let Some(found) = self.found()? {
+                return Ok(Some(found));
             }
+            // Its other line comes along.
+            prefetch(self.ring.payload(self.at).wrapping_add(64 - UNIT as usize));
+            std::hint::spin_loop();
         }
-        self.committed().map(Some)
+        self.sleep(timeout)
     }
 
-    /// Waits until the tail is ahead of us: looks for a while, then sleeps. Else the time is over.
+    /// Sleeps until there is a record. `None`: the time is over.
     #[cold]
-    fn sleep(&mut self, timeout: Option<Duration>) -> Result<()> {
+    fn sleep(&mut self, timeout: Option<Duration>) -> Result<Option<(u32, usize)>> {
         self.free()?;
         let ring = self.ring.clone();
-        let head = ring.head();
         let until = Deadline::after(timeout);
         loop {
-            self.ask_tail()?;
-            if self.at != self.tail {
-                return Ok(());
+            // Acquire: pairs with the Release in `bury`: what the dead had sent is there.
+            let deaths = ring.head().sender_deaths.load(Ordering::Acquire);
+            if let Some(found) = self.found()? {
+                return Ok(Some(found));
             }
-            let deaths = head.sender_deaths.load(Ordering::Relaxed);
             if deaths != std::mem::replace(&mut self.deaths, deaths) {
                 return Err(died("receive from", "sender"));
             }
-            for _ in 0..if timeout == Some(Duration::ZERO) { 0 } else { SPINS } {
-                if ring.header(self.at).load(Ordering::Relaxed) & READY != 0 {
+            let ready = || ring.header(self.at).load(Ordering::Relaxed) & READY != 0;
+            let slept = ring.senders().sleep(until, deaths, ring.polling, ready);
+            if !slept.map_err(|error| explain("receive from", "a ring", error))? {
+                return self.found();
+            }
+            for _ in 0..if ring.polling { GLANCES } else { 0 } {
+                if ready() {
                     break;
                 }
                 std::hint::spin_loop();
-            }
-            let here = self.at;
-            let slept = ring.senders().sleep(until, deaths, ring.polling, |tail| tail != here);
-            if !slept.map_err(|error| explain("receive from", "a ring", error))? {
-                return Ok(());
             }
         }
     }
@@ -268,8 +214,12 @@ impl Receiver {
     /// Tells how far the bytes are free.
     fn free(&mut self) -> Result<()> {
         if self.freed != self.at {
-            self.ring.announce(&self.ring.head().front.free, self.at)?;
+            // Release: pairs with the Acquire in `fit`: we have read what will be overwritten.
+            self.ring.head().front.free.store(self.at, Ordering::Release);
             self.freed = self.at;
+            if !self.ring.polling {
+                self.ring.receivers().ring().map_err(|error| explain("wake the sender of", "a ring", error))?;
+            }
         }
         Ok(())
     }
@@ -297,11 +247,8 @@ impl Drop for Record<'_> {
     #[inline]
     fn drop(&mut self) {
         let receiver = &mut *self.receiver;
-        let known = receiver.at != receiver.tail;
         receiver.at = self.at.wrapping_add(units_of(self.len));
-        if !known {
-            receiver.tail = receiver.at;
-        }
+        receiver.run = receiver.run.saturating_add(1);
         receiver.ring.head().front.received.store(receiver.at, Ordering::Relaxed);
         if receiver.at.wrapping_sub(receiver.freed) > receiver.ring.units() / 8 {
             let _ = receiver.free(); // else with the next

@@ -41,7 +41,8 @@ impl Sender {
         let places = if ring.several { SENDERS } else { 1 };
         if let Some(end) = ring.senders().attach(&ring.view, places)? {
             let deaths = head.receiver_deaths.load(Ordering::Relaxed);
-            let (tail, free) = (head.tail.0.word().state(), head.front.free.word().state());
+            let tail = ring.end_of_records(head.front.received.load(Ordering::Relaxed))?;
+            let free = head.front.free.load(Ordering::Acquire); // as in `fit`
             return Ok(Sender { ring, _end: end, tail, free, deaths });
         }
         let who = ring.senders().peers().next().map_or(String::new(), |peer| format!(" process {}", peer.process));
@@ -153,8 +154,18 @@ impl Sender {
         }
         let head = self.ring.head();
         let taken = head.turn.lock(timeout).map_err(|error| explain("take a turn at", "a ring", error))?;
-        self.tail = head.tail.0.word().state();
-        Ok(taken.is_some())
+        if taken.is_none() {
+            return Ok(false);
+        }
+        // One who died in its turn may have added a record and not said so here.
+        match self.ring.end_of_records(head.tail.load(Ordering::Relaxed)) {
+            Ok(tail) => self.tail = tail,
+            Err(error) => {
+                self.end_turn();
+                return Err(error);
+            }
+        }
+        Ok(true)
     }
 
     #[inline]
@@ -190,7 +201,8 @@ impl Sender {
         if let Some(at) = self.place(tail, len) {
             return Ok(Some(at));
         }
-        self.free = self.ring.head().front.free.word().state();
+        // Acquire: pairs with the Release in `free`.
+        self.free = self.ring.head().front.free.load(Ordering::Acquire);
         if tail.wrapping_sub(self.free) > self.ring.units() {
             return Err(self.ring.corrupt("the receiver is ahead of the sender", self.free));
         }
@@ -234,12 +246,12 @@ impl Sender {
                 }
                 std::hint::spin_loop();
             }
-            let deaths = head.receiver_deaths.load(Ordering::Relaxed);
+            let deaths = head.receiver_deaths.load(Ordering::Acquire); // pairs with the Release in `bury`
             if deaths != std::mem::replace(&mut self.deaths, deaths) {
                 return Err(died("send to", "receiver"));
             }
-            let seen = self.free;
-            let slept = ring.receivers().sleep(until, deaths, ring.polling, |free| free != seen);
+            let ready = || head.front.free.load(Ordering::Relaxed) != self.free;
+            let slept = ring.receivers().sleep(until, deaths, ring.polling, ready);
             if !slept.map_err(|error| explain("send to", "a ring", error))? {
                 return Ok(None);
             }
@@ -256,24 +268,19 @@ impl Claim<'_> {
     /// Sends the record.
     ///
     /// # Errors
-    /// The system's, when the receiver was to be woken; then it is not sent.
+    /// The system's, when the receiver was to be woken; the record is sent all the same.
     #[inline]
     pub fn commit(self) -> Result<()> {
         let (ring, tail) = (&self.sender.ring, self.sender.tail);
         let next = self.at.wrapping_add(units_of(self.len));
         let header = self.len as u64;
-        if is_broken("ring: the tail before the record") {
-            ring.announce(&ring.head().tail.0, next)?;
+        if is_broken("ring: the header before the record") {
+            ring.header(self.at).store(READY | header, Ordering::Release);
             (0..100).for_each(|_| std::hint::spin_loop());
         }
         ring.header(next).store(0, Ordering::Relaxed);
-        // Whole, but not ready yet: see `publish`.
-        match self.at == tail {
-            true => ring.header(tail).store(header, Ordering::Relaxed),
-            false => {
-                ring.header(self.at).store(READY | header, Ordering::Relaxed);
-                ring.header(tail).store(SKIP, Ordering::Relaxed);
-            }
+        if self.at != tail {
+            ring.header(self.at).store(READY | header, Ordering::Relaxed);
         }
         let first = if self.at == tail { header } else { SKIP };
         self.sender.publish(first, next)
@@ -281,17 +288,21 @@ impl Claim<'_> {
 }
 
 impl Sender {
-    /// Hands over what was written from the tail to `next`, which begins with this header.
-    ///
-    /// The position is the step that counts: whoever looks at it sees all of the records, also if we die before the next
-    /// line. The header is for a receiver who only looks there, which costs it one cache line a record.
+    /// Hands over what was written from the tail to `next`, which begins with this header: the step before which nothing was
+    /// sent, and after which all is.
     #[inline]
     fn publish(&mut self, first: u64, next: u32) -> Result<()> {
-        self.ring.announce(&self.ring.head().tail.0, next)?;
-        // Release: pairs with the Acquire in `look`.
-        self.ring.header(self.tail).store(READY | first, Ordering::Release);
+        let ring = &self.ring;
+        // Release: pairs with the Acquire in `look` and in `end_of_records`.
+        ring.header(self.tail).store(READY | first, Ordering::Release);
         self.tail = next;
-        Ok(())
+        if ring.several {
+            ring.head().tail.store(next, Ordering::Relaxed);
+        }
+        if ring.polling {
+            return Ok(());
+        }
+        ring.senders().ring().map_err(|error| explain("wake the receiver of", "a ring", error))
     }
 }
 
@@ -351,8 +362,7 @@ impl Batch<'_> {
         }
         let begin = if at == here { header } else { SKIP };
         if here == self.sender.tail {
-            // Not ready: so nobody gets to the others before the whole batch is committed.
-            ring.header(here).store(begin, Ordering::Relaxed);
+            // Stored last: so nobody gets to the others before the whole batch is committed.
             self.first = begin;
         } else {
             ring.header(here).store(READY | begin, Ordering::Relaxed);

@@ -10,21 +10,13 @@ use std::time::Duration;
 use super::{Words, announce, park};
 use crate::primitive::{AtomicU64, Ordering};
 use crate::step::is_broken;
-use crate::sys::wait::{Deadline, Spot};
+use crate::sys::wait::{Deadline, Spot, heavy_fence, light_fence};
 
+/// The longest sleep where the kernel does not order the stores of others: they may not have seen that somebody sleeps.
+const UNFENCED: Duration = Duration::from_millis(1);
 const SLEEPERS: u64 = 1 << 63;
 /// What a sleeper expects of the half that is slept on.
 const SLEEPERS_WORD: u32 = 1 << 31;
-
-/// How a wait beside others ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Beside {
-    /// With this state before.
-    Had(u32),
-    TimedOut,
-    /// One of the peers has no owner, or they were not to be slept beside.
-    Gone,
-}
 
 /// The word; and the number of its kernel object, on systems that need one to sleep.
 #[derive(Clone, Copy)]
@@ -140,65 +132,69 @@ impl<'a> CommitWord<'a> {
     /// Takes what `take` allows, sleeping until there is something. Returns the state before; `None`: the time is over.
     #[inline]
     pub(crate) fn wait(self, timeout: Option<Duration>, take: impl Fn(u32) -> Option<u32>) -> io::Result<Option<u32>> {
-        match self.wait_beside(timeout, take, || Some(Vec::new()))? {
-            Beside::Had(before) => Ok(Some(before)),
-            _ => Ok(None),
-        }
-    }
-
-    /// As [`wait`](Self::wait), but ends when one of the locks of `peers` has no owner, or none any more.
-    ///
-    /// Who they are is asked before each sleep, after the mark that somebody sleeps: whoever comes later and commits, if only the
-    /// same state again, wakes us, and we ask anew. `None`: something is to be looked at first.
-    pub(crate) fn wait_beside<'p>(
-        self,
-        timeout: Option<Duration>,
-        take: impl Fn(u32) -> Option<u32>,
-        peers: impl Fn() -> Option<Vec<&'p Words>>,
-    ) -> io::Result<Beside> {
-        if let Some(before) = self.take(&take) {
-            return Ok(Beside::Had(before));
-        }
-        match timeout {
-            Some(Duration::ZERO) => Ok(Beside::TimedOut),
-            timeout => self.sleep_beside(timeout, take, peers),
+        match self.take(&take) {
+            None if timeout != Some(Duration::ZERO) => self.sleep(timeout, take),
+            taken => Ok(taken),
         }
     }
 
     #[cold]
-    fn sleep_beside<'p>(
-        self,
-        timeout: Option<Duration>,
-        take: impl Fn(u32) -> Option<u32>,
-        peers: impl Fn() -> Option<Vec<&'p Words>>,
-    ) -> io::Result<Beside> {
+    fn sleep(self, timeout: Option<Duration>, take: impl Fn(u32) -> Option<u32>) -> io::Result<Option<u32>> {
         let until = Deadline::after(timeout);
         self.spot().prepare()?;
         // If this thread is killed with a wake-up in its hands, the kernel passes that on.
         let _pending = announce(self.spot())?;
         let mut woken = false;
-        let end = loop {
-            if let Some(before) = if woken { self.take_woken(&take) } else { self.take(&take) } {
-                return Ok(Beside::Had(before));
+        loop {
+            let taken = if woken { self.take_woken(&take) } else { self.take(&take) };
+            if taken.is_some() {
+                return Ok(taken);
             }
-            let Some(left) = until.left() else {
-                break Beside::TimedOut;
-            };
+            let Some(left) = until.left() else { break };
             if let Some(expected) = self.expect(&take) {
-                let Some(peers) = peers() else {
-                    break Beside::Gone;
-                };
-                let gone = park(self.spot(), expected, &peers, left)?;
+                self.spot().sleep(expected, left)?;
                 woken = true;
-                // What the peer did last counts first.
-                if gone && take(self.state()).is_none() {
-                    break Beside::Gone;
-                }
             }
-        };
+        }
         if woken {
             self.relay();
         }
-        Ok(end)
+        Ok(None)
+    }
+
+    /// Sleeps once, for something that does not stand in the state: who brings it about [`ring`](Self::ring)s. `peers`, whose
+    /// deaths end the sleep, are asked for behind the mark that somebody sleeps; `None`: there is something now. Returns
+    /// whether one of them has gone.
+    pub(crate) fn sleep_beside<'p>(
+        self,
+        left: Duration,
+        peers: impl FnOnce() -> Option<Vec<&'p Words>>,
+    ) -> io::Result<bool> {
+        self.spot().prepare()?;
+        let expected = self.expect(|_| None).unwrap_or(SLEEPERS_WORD);
+        let left = if heavy_fence() { left } else { left.min(UNFENCED) };
+        let Some(peers) = peers() else {
+            return Ok(false);
+        };
+        let gone = park(self.spot(), expected, &peers, left)?;
+        if !Spot::WAKES_ALL {
+            self.relay();
+        }
+        Ok(gone)
+    }
+
+    /// Wakes who sleeps for what this thread has stored just before. If it dies in the middle, those it is a peer of wake by that.
+    #[inline]
+    pub(crate) fn ring(self) -> io::Result<()> {
+        light_fence(); // pairs with the heavy one in `sleep_beside`
+        match self.word.load(Ordering::Relaxed) & SLEEPERS {
+            0 => Ok(()),
+            _ => self.wake(),
+        }
+    }
+
+    #[cold]
+    fn wake(self) -> io::Result<()> {
+        self.commit(|rings| Some(rings.wrapping_add(1))).map(drop)
     }
 }

@@ -10,7 +10,7 @@
 
 mod commit;
 mod words;
-pub(crate) use commit::{Beside, CommitWord};
+pub(crate) use commit::CommitWord;
 pub(crate) use words::Words;
 
 #[cfg(target_os = "linux")]

@@ -1,9 +1,11 @@
 //! Futexes that processes share.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::thread::{MembarrierCommand, membarrier};
 use rustix::thread::futex::{self, Flags, Timespec, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -64,11 +66,41 @@ pub(crate) fn wake(word: &AtomicU32, count: u32) {
     let _ = futex::wake(word, Flags::empty(), count);
 }
 
+/// Whether this process has to order what it does itself.
+static ALONE: AtomicBool = AtomicBool::new(true);
+
+/// Asks the kernel that this process take part in the [`heavy_fence`] of others (Linux 4.16). Where it cannot, its own
+/// [`light_fence`] is a whole one.
+pub(crate) fn join_fences() {
+    if ALONE.load(Ordering::Relaxed) {
+        let joined = membarrier(MembarrierCommand::RegisterGlobalExpedited);
+        ALONE.store(joined.is_err(), Ordering::Relaxed);
+    }
+}
+
+/// Stands between a store and a load of what another process stores before its [`heavy_fence`] and loads behind it: at least
+/// one of the two sees the other's store.
+#[inline]
+pub(crate) fn light_fence() {
+    match ALONE.load(Ordering::Relaxed) {
+        true => fence(Ordering::SeqCst),
+        false => compiler_fence(Ordering::SeqCst),
+    }
+}
+
+/// As [`light_fence`], and makes those of all others whole. `false`: the kernel does not.
+pub(crate) fn heavy_fence() -> bool {
+    membarrier(MembarrierCommand::GlobalExpedited).is_ok()
+}
+
 /// Where the sleepers of a commit word are: the half of it that is a futex.
 #[derive(Clone, Copy)]
 pub(crate) struct Spot<'a>(&'a AtomicU32);
 
 impl<'a> Spot<'a> {
+    /// Whether `wake_all` wakes all by itself.
+    pub(crate) const WAKES_ALL: bool = true;
+
     /// The later half of the word, as numbers are written here; `id` is for systems without futexes between processes.
     pub(crate) fn of(word: &'a AtomicU64, _id: &'a AtomicU64) -> Spot<'a> {
         let half = if cfg!(target_endian = "little") { 1 } else { 0 };

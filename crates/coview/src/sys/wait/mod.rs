@@ -3,6 +3,8 @@
 //! Contract of both systems: a [`Spot`] is where the sleepers of a commit word are. `sleep(expected, left)` returns when
 //! the word may have changed, is not what was expected any more, or at the latest after [`BACK_STOP`]; callers look
 //! again. `wake_all()` wakes at least one, and whoever is woken and finds no sleepers marked passes it on.
+//! `light_fence()` and `heavy_fence()` order a store and a load of one process against those of another, at the cost of the
+//! one who goes to sleep.
 //! On Linux also `sleep(words, left)` and `wake(word, count)` for futexes as they are.
 
 #[cfg(target_os = "linux")]

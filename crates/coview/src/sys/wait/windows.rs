@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::windows::io::AsRawHandle;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use windows_sys::Win32::System::Threading::{INFINITE, SetEvent, WaitForSingleObject};
@@ -19,6 +20,22 @@ pub(crate) fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(INFINITE - 1).min(INFINITE - 1)
 }
 
+/// Nothing to join: no call of the system makes the fences of another process whole.
+pub(crate) fn join_fences() {}
+
+/// Stands between a store and a load of what another process stores before its [`heavy_fence`] and loads behind it: at least
+/// one of the two sees the other's store.
+#[inline]
+pub(crate) fn light_fence() {
+    fence(Ordering::SeqCst);
+}
+
+/// As [`light_fence`].
+pub(crate) fn heavy_fence() -> bool {
+    fence(Ordering::SeqCst);
+    true
+}
+
 /// Where the sleepers of a commit word are: an automatic-reset event.
 #[derive(Clone, Copy)]
 pub(crate) struct Spot<'a> {
@@ -26,6 +43,9 @@ pub(crate) struct Spot<'a> {
 }
 
 impl<'a> Spot<'a> {
+    /// Whether `wake_all` wakes all by itself.
+    pub(crate) const WAKES_ALL: bool = false;
+
     pub(crate) fn of(_word: &'a AtomicU64, id: &'a AtomicU64) -> Spot<'a> {
         Spot { id }
     }
