@@ -51,6 +51,16 @@ pub(crate) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) }
 }
 
+/// As [`copy_out`], a value of any alignment.
+///
+/// # Safety
+/// 1. `from` is mapped and readable for the size of a `T`, and stays so during the call.
+#[inline]
+pub(crate) unsafe fn copy_value<T: zerocopy::FromBytes>(from: *const T) -> T {
+    // SAFETY: (1), and any bytes are a T.
+    unsafe { from.read_unaligned() }
+}
+
 /// Copies `from` into shared memory.
 ///
 /// # Safety
@@ -60,6 +70,18 @@ pub(crate) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
 pub(crate) unsafe fn copy_in(from: &[u8], to: *mut u8) {
     // SAFETY: (1) makes the target writable, (2) keeps the two apart; bytes have no alignment.
     unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
+}
+
+/// As [`prefetch`], to be written.
+#[inline]
+pub(crate) fn prefetch_write(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as in `prefetch`; a processor that does not have it does nothing.
+    unsafe {
+        std::arch::asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Asks for the cache line at an address, without waiting for it. Any address will do.

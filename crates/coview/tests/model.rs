@@ -23,6 +23,8 @@ mod explore;
 mod kernel;
 #[path = "model/primitive.rs"]
 mod primitive;
+#[path = "../src/shared.rs"]
+mod shared;
 #[path = "model/step.rs"]
 mod step;
 #[path = "../src/sync/mod.rs"]
@@ -38,7 +40,7 @@ use explore::{Fault, Loads, Model, Plain};
 use kernel::{crew, died_idle, in_mourning, marked};
 use primitive::{AtomicU32, AtomicU64, Ordering};
 use sync::{Barrier, Condvar, Event, Mutex, Once, RwLock, Semaphore};
-use sys::lock::{Beside, Taken, Words};
+use sys::lock::{Taken, Words};
 
 /// Over at once, or after others had a chance.
 const SHORT: Duration = Duration::from_millis(1);
@@ -482,21 +484,19 @@ fn latch() {
     impl<const COUNT: usize> Shared<COUNT> {
         fn write(&self) {
             let next = self.sequence.load(Ordering::Relaxed) + 1;
-            sync::fill(&self.buffers[next as usize % COUNT], &[next.into(); 2]);
+            let buffer = &self.buffers[next as usize % COUNT];
+            sync::fill(|| buffer.iter().for_each(|word| word.store(next.into(), Ordering::Relaxed)));
             self.sequence.store(next, Ordering::Release);
         }
         fn write_round(&self) {
             (0..COUNT).for_each(|_| self.write());
         }
         fn read(&self) -> u32 {
-            let mut copy = [0; 2];
             let newest = |order| self.sequence.load(order);
-            let number = sync::read(newest, COUNT as u32, |at| &self.buffers[at as usize], &mut copy);
-            assert!(
-                number.is_none_or(|number| copy == [number.into(); 2]),
-                "{copy:?} is torn or not number {number:?}"
-            );
-            number.unwrap_or(0)
+            let copy = |at| self.buffers[at as usize].each_ref().map(|word| word.load(Ordering::Relaxed));
+            let Some((copy, number)) = sync::read(newest, COUNT as u32, copy) else { return 0 };
+            assert!(copy == [number.into(); 2], "{copy:?} is torn or not number {number}");
+            number
         }
         fn read_twice(&self) {
             let before = self.read();
@@ -532,37 +532,38 @@ fn peer() {
     #[derive(Default)]
     struct Shared {
         alive: Words,
-        news: sync::Commit,
+        bell: sync::Commit,
+        news: AtomicU32,
         value: Plain,
     }
     impl Shared {
         fn live(&self) {
             self.alive.lock(None).unwrap();
         }
-        fn leave(&self) {
-            assert!(self.alive.unlock(false).unwrap());
-        }
         fn tell(&self) {
             self.value.write(7);
-            self.news.word().commit(|news| Some(news + 1)).unwrap().unwrap();
-            self.leave();
+            self.news.store(1, Ordering::Release);
+            self.bell.word().ring().unwrap();
+            assert!(self.alive.unlock(false).unwrap());
         }
         fn hear(&self) {
-            let news = |news| (news > 0).then_some(news);
-            match self.news.word().wait_beside(None, news, || Some(vec![&self.alive])).unwrap() {
-                Beside::Had(_) => assert_eq!(self.value.read(), 7),
-                Beside::Gone => assert!(died_idle(1), "it said something before it went"),
-                other => panic!("{other:?}"),
+            let said = || self.news.load(Ordering::Acquire) != 0;
+            loop {
+                let gone = self.bell.word().sleep_beside(Duration::MAX, || (!said()).then(|| vec![&self.alive]));
+                match (said(), gone.unwrap()) {
+                    (true, _) => return assert_eq!(self.value.read(), 7),
+                    (false, true) => return assert!(died_idle(1), "it said something before it went"),
+                    _ => {}
+                }
             }
         }
     }
-    const FAULTS: &[Fault] = &[Fault::Release, Fault::Acquire, Fault::Wake];
     Model {
         name: "wait beside a peer",
-        loads: Loads::Old,
+        loads: Loads::Newest,
         bounds: [3, 3],
         victims: &[1],
-        faults: FAULTS,
+        faults: &[Fault::Release, Fault::Acquire, Fault::Wake],
         deadly: &[Fault::Link],
         body: || _ = crew(Shared::live, &[Shared::tell, Shared::hear], |_| ()),
     }
@@ -572,7 +573,7 @@ fn peer() {
         loads: Loads::Newest,
         bounds: [2, 1],
         victims: &[1, 2],
-        faults: FAULTS,
+        faults: &[Fault::Release, Fault::Acquire],
         deadly: &[Fault::Link],
         body: || _ = crew(Shared::live, &[Shared::tell, Shared::hear, Shared::hear], |_| ()),
     }

@@ -14,7 +14,8 @@ use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::step::is_broken;
-use crate::sync::{Commit, Placed, fill, load, read, store};
+use crate::shared::{copy_in, copy_value};
+use crate::sync::{Commit, Placed, fill, read};
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
 use crate::view::View;
@@ -89,10 +90,16 @@ pub struct Latest<T> {
 #[derive(Clone)]
 struct Shared {
     view: Arc<View>,
-    offset: usize,
+    /// Where the copies are, right behind the head.
+    copies: *mut u8,
     stride: usize,
     several: bool,
 }
+
+// SAFETY: `copies` points into the view, which it owns a part of; bytes there are touched by the protocol.
+unsafe impl Send for Shared {}
+// SAFETY: as above: through `&Shared` nothing but atomics is touched.
+unsafe impl Sync for Shared {}
 
 impl LatestOptions {
     /// For one writer, and for its owner alone.
@@ -175,7 +182,8 @@ impl<T: FromBytes + IntoBytes + Immutable> Latest<T> {
             return Err(Error::new(ErrorKind::Corrupt, "open the latest value", why));
         }
         let several = head.flags.load(Ordering::Relaxed) & SEVERAL != 0;
-        let shared = Shared { view, offset, stride: stride(size_of::<T>()), several };
+        let copies = view.as_ptr().wrapping_add(offset + size_of::<Head>());
+        let shared = Shared { view, copies, stride: stride(size_of::<T>()), several };
         Ok(Latest { shared, _value: PhantomData })
     }
 
@@ -204,15 +212,13 @@ impl Shared {
     #[inline]
     fn head(&self) -> &Head {
         // SAFETY: `Latest::of` placed it there, and the view lives as long as `self`.
-        unsafe { &*self.view.as_ptr().wrapping_add(self.offset).cast() }
+        unsafe { &*self.copies.wrapping_sub(size_of::<Head>()).cast() }
     }
 
-    /// The words of one of the copies.
+    /// Where one of the copies stands; `Latest::of` checked that all lie in the view.
     #[inline]
-    fn copy(&self, index: u32) -> &[AtomicU64] {
-        let at = self.offset + size_of::<Head>() + (index % COPIES) as usize * self.stride;
-        // SAFETY: `Latest::of` checked that all copies lie in the view; aligned to 128; only touched as atomics.
-        unsafe { std::slice::from_raw_parts(self.view.as_ptr().wrapping_add(at).cast(), self.stride / 8) }
+    fn copy(&self, index: u32) -> *mut u8 {
+        self.copies.wrapping_add((index % COPIES) as usize * self.stride)
     }
 
     fn writers(&self) -> Side<'_> {
@@ -265,7 +271,8 @@ impl<T: FromBytes + IntoBytes + Immutable> Writer<T> {
         if is_broken("latest: the number before the value") {
             count.store(next, Ordering::Release);
         }
-        store(value, |words| fill(self.shared.copy(next), words));
+        // SAFETY: the copy has room for a T, and `value` is this process's own.
+        fill(|| unsafe { copy_in(value.as_bytes(), self.shared.copy(next)) });
         // Release: pairs with the Acquire in `read`.
         count.store(next, Ordering::Release);
         self.shared.writers().ring().map_err(refused)
@@ -291,22 +298,18 @@ impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
     /// [`ErrorKind::TimedOut`] if for a second every copy was spoiled by a writer, which none does that keeps the protocol.
     #[inline]
     pub fn read(&mut self) -> Result<Option<T>> {
-        for _ in 0..TRIES {
-            if self.shared.newest() == 0 {
-                return Ok(None);
-            }
-            if let Some(value) = self.try_read() {
-                return Ok(Some(value));
-            }
+        match self.try_read() {
+            Some(value) if self.seen != 0 => Ok(Some(value)),
+            _ => self.read_slowly(),
         }
-        self.read_slowly()
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_read(&mut self) -> Option<T> {
         let shared = &self.shared;
         let newest = |order| shared.head().newest.count.load(order);
-        let (value, number) = load(|copy| read(newest, COPIES, |index| shared.copy(index), copy))?;
+        // SAFETY: the copy has room for a T, and the view lives as long as `self`.
+        let (value, number) = read(newest, COPIES, |index| unsafe { copy_value(shared.copy(index).cast::<T>()) })?;
         self.seen = number;
         Some(value)
     }
@@ -315,10 +318,15 @@ impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
     fn read_slowly(&mut self) -> Result<Option<T>> {
         let until = Deadline::after(Some(Duration::from_secs(1)));
         while until.left().is_some() {
-            if let Some(value) = self.try_read() {
-                return Ok(Some(value));
+            for _ in 0..TRIES {
+                if self.shared.newest() == 0 {
+                    return Ok(None);
+                }
+                if let Some(value) = self.try_read() {
+                    return Ok(Some(value));
+                }
+                std::hint::spin_loop();
             }
-            std::hint::spin_loop();
         }
         let why = "no copy stayed whole for a second: somebody writes over it";
         Err(Error::new(ErrorKind::TimedOut, "read", why).on("the latest value"))
@@ -376,7 +384,7 @@ impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
     }
 }
 
-/// Attempts before a reader asks the clock.
+/// Attempts before a reader asks the clock again.
 const TRIES: u32 = 64;
 /// Looks before it sleeps: about a microsecond.
 const SPINS: u32 = 100;

@@ -44,7 +44,6 @@ mod once;
 mod rwlock;
 mod semaphore;
 mod seqlock;
-mod slot;
 
 use std::io;
 
@@ -57,7 +56,6 @@ pub use once::Once;
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::Semaphore;
 pub use seqlock::SeqLock;
-pub(crate) use slot::{load, store};
 
 use crate::error::Error;
 use crate::explain::explain;

@@ -1,15 +1,16 @@
 //! A sequence lock: readers copy a value without ever making the writer wait.
 
+use std::cell::UnsafeCell;
 use std::fmt;
 use std::time::Duration;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::latch::{fill, read};
-use super::slot::{Slot, load, store};
 use super::{Placed, refused};
 use crate::error::Result;
 use crate::primitive::{AtomicU32, Ordering};
+use crate::shared::{copy_in, copy_value};
 use crate::step::is_broken;
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
@@ -43,9 +44,13 @@ pub struct SeqLock<T> {
     copies: [Slot<T>; 2],
 }
 
-// SAFETY: the copies are only touched as atomics.
+/// Room for a copy.
+#[repr(C, align(8))]
+struct Slot<T>(UnsafeCell<T>);
+
+// SAFETY: the copies are only copied from and to, by a protocol that says whether a copy is whole.
 unsafe impl<T: FromBytes + IntoBytes + Immutable + Send> Sync for SeqLock<T> {}
-// SAFETY: (1) atomics, and T has no invalid bytes; (2) all is touched atomically; (3) FromBytes types hold no addresses;
+// SAFETY: (1) atomics, and T has no invalid bytes; (2) atomics, and the latch; (3) FromBytes types hold no addresses;
 // (4) repr(C).
 unsafe impl<T: FromBytes + IntoBytes + Immutable + Send> Placed for SeqLock<T> {}
 
@@ -54,7 +59,8 @@ impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
     #[inline]
     pub fn try_read(&self) -> Option<T> {
         let newest = |order| self.sequence.load(order);
-        load(|copy| read(newest, 2, |at| self.copies[at as usize].words(), copy)).map(|(value, _)| value)
+        // SAFETY: a copy lies in `self`, and stays there.
+        read(newest, 2, |at| unsafe { copy_value(self.copies[at as usize].0.get()) }).map(|(value, _)| value)
     }
 
     /// A copy of the newest value. It never waits for anybody, but reads again for as long as writers without pause are
@@ -108,7 +114,9 @@ impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
         if is_broken("sequence lock: the number before the value") {
             self.sequence.store(next, Ordering::Release);
         }
-        store(value, |words| fill(self.copies[(next % 2) as usize].words(), words));
+        let copy = self.copies[(next % 2) as usize].0.get();
+        // SAFETY: it lies in `self`, and `value` is this process's own.
+        fill(|| unsafe { copy_in(value.as_bytes(), copy.cast()) });
         self.sequence.store(next, Ordering::Release); // pairs with the Acquire in `read`
         self.words.unlock(false).map(|_| true).map_err(explain)
     }

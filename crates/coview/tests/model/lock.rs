@@ -17,7 +17,7 @@ mod anchor_linux {
     }
 }
 
-pub(crate) use commit::{Beside, CommitWord};
+pub(crate) use commit::CommitWord;
 pub(crate) use thread_linux::announce;
 pub(crate) use words::Words;
 pub(crate) use words_linux::park;

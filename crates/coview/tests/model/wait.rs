@@ -32,6 +32,14 @@ impl Deadline {
     }
 }
 
+/// The kernel's part is to make the two sides' stores and loads one order; so what stands on it is modelled with the newest
+/// loads alone, where they are in one in any case.
+pub(crate) fn light_fence() {}
+
+pub(crate) fn heavy_fence() -> bool {
+    true
+}
+
 /// Looking without sleeping is no protocol: whoever finds nothing goes on to the part that is.
 pub(crate) fn spin(_there: impl Fn() -> bool) -> bool {
     false
@@ -51,6 +59,8 @@ pub(crate) fn wake(word: &AtomicU32, count: u32) {
 pub(crate) struct Spot<'a>(&'a AtomicU32);
 
 impl<'a> Spot<'a> {
+    pub(crate) const WAKES_ALL: bool = true;
+
     pub(crate) fn of(word: &'a AtomicU64, _id: &'a AtomicU64) -> Spot<'a> {
         Spot(AtomicU32::half_of(word))
     }

@@ -76,8 +76,7 @@ unsafe impl Placed for Head {}
 #[derive(Clone)]
 struct Shared {
     view: Arc<View>,
-    offset: usize,
-    /// Where the records are, and for how many bytes: a power of two.
+    /// Where the records are, right behind the head, and for how many bytes: a power of two.
     data: *mut u8,
     capacity: u32,
     several: bool,
@@ -247,7 +246,7 @@ impl Ring {
         }
         let data = view.as_ptr().wrapping_add(offset + size_of::<Head>());
         let (several, polling) = (flags & SEVERAL != 0, flags & POLLING != 0);
-        Ok(Ring { ring: Shared { view, offset, data, capacity: capacity as u32, several, polling } })
+        Ok(Ring { ring: Shared { view, data, capacity: capacity as u32, several, polling } })
     }
 
     /// Bytes for records.
@@ -282,7 +281,7 @@ impl Shared {
     #[inline]
     fn head(&self) -> &Head {
         // SAFETY: `attach` placed it there, and the view lives as long as `self`.
-        unsafe { &*self.view.as_ptr().wrapping_add(self.offset).cast() }
+        unsafe { &*self.data.wrapping_sub(size_of::<Head>()).cast() }
     }
 
     #[inline]

@@ -12,11 +12,15 @@ use crate::primitive::Ordering;
 use crate::shared::prefetch;
 use crate::sys::wait::Deadline;
 
-/// Records that come without a look in vain between them, before it is taken that the sender writes without a pause.
+/// So many records without a look in vain between them, or so many waits in a row that ended at once, and it is taken that the
+/// sender writes without a pause.
 const STREAM: u32 = 16;
+const AT_ONCE: u32 = 4;
 /// Pauses, each some tens of cycles, for such a sender to get ahead: who looks at the very line that is being written takes
 /// it away each time.
-const LAG: u32 = 16;
+const LAG: u32 = 64;
+/// Looks in which nobody answers what was just sent: a cache line there and back takes longer.
+const SOON: u32 = 2;
 /// Looks in vain before a receiver that only polls asks whether something is wrong.
 const GLANCES: u32 = 4096;
 
@@ -30,6 +34,8 @@ pub struct Receiver {
     freed: u32,
     /// Records since the last look in vain.
     run: u32,
+    /// Waits in a row that ended at once.
+    close: u32,
     /// Looks in vain.
     misses: u32,
     deaths: u32,
@@ -68,7 +74,7 @@ impl Receiver {
         if at.wrapping_sub(freed) > ring.units() {
             return Err(ring.corrupt("less was received than is free", at));
         }
-        Ok(Receiver { ring, _end: end, at, freed, run: 0, misses: 0, deaths })
+        Ok(Receiver { ring, _end: end, at, freed, run: 0, close: 0, misses: 0, deaths })
     }
 
     /// The processes that send.
@@ -163,7 +169,7 @@ impl Receiver {
 
     #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<(u32, usize)>> {
-        if std::mem::take(&mut self.run) >= STREAM {
+        if std::mem::take(&mut self.run) >= STREAM || self.close >= AT_ONCE {
             (0..LAG).for_each(|_| std::hint::spin_loop());
         }
         if timeout == Some(Duration::ZERO) {
@@ -171,8 +177,9 @@ impl Receiver {
             let found = self.found()?;
             return if found.is_none() && self.misses.is_multiple_of(GLANCES) { self.sleep(timeout) } else { Ok(found) };
         }
-        for _ in 0..SPINS {
+        for look in 0..SPINS {
             if let Some(found) = self.found()? {
+                self.close = if look <= SOON { self.close.saturating_add(1) } else { 0 };
                 return Ok(Some(found));
             }
             // Its other line comes along.

@@ -10,9 +10,12 @@ use crate::channel::end::{Attached, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::primitive::Ordering;
-use crate::shared::copy_in;
+use crate::shared::{copy_in, prefetch_write};
 use crate::step::is_broken;
 use crate::sys::wait::Deadline;
+
+/// Units ahead of its records for which a sender asks, as far as they are free: the lines come from the receiver.
+const CLAIMED: u32 = 64;
 
 /// The end that sends. Dropped, the end is free for another.
 pub struct Sender {
@@ -296,6 +299,9 @@ impl Sender {
         // Release: pairs with the Acquire in `look` and in `end_of_records`.
         ring.header(self.tail).store(READY | first, Ordering::Release);
         self.tail = next;
+        if next.wrapping_add(CLAIMED).wrapping_sub(self.free) <= ring.units() {
+            prefetch_write(ring.payload(next.wrapping_add(CLAIMED)));
+        }
         if ring.several {
             ring.head().tail.store(next, Ordering::Relaxed);
         }
