@@ -1,7 +1,7 @@
 //! Benchmarks between two pinned processes, ours beside the hardware's limits and other libraries.
 //!
 //! A *subject* is one question, such as what an uncontended lock costs; its *contenders* answer it in turns, once a
-//! round, each in two processes of its own (`pair`), and the answers are ratios of medians. A new subject is a file in
+//! round, each in two processes of its own (`pair`), and the answers are medians of the rounds' ratios. A new subject is a file in
 //! `subject/`; what passes messages is a [`Link`](link::Link), and every kind of measurement takes any link.
 
 #![cfg(target_os = "linux")]

@@ -23,6 +23,8 @@ pub(crate) struct Machine {
     kernel: String,
     /// How many CPUs other programs kept busy meanwhile: the more, the less the figures say.
     busy_with_others: f64,
+    /// How many CPUs the host kept from this machine while they had work to do.
+    stolen: f64,
     rustc: String,
     peers: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Machine {
             virtual_machine: field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             busy_with_others: f64::NAN,
+            stolen: f64::NAN,
             rustc: rustc(),
             peers: ["coview", "iceoryx2", "ipc-channel"].iter().filter_map(|name| version_of(name)).collect(),
         }
@@ -64,28 +67,38 @@ impl Machine {
 /// Watches what others do to the machine.
 pub(crate) struct Watch {
     start: Instant,
+    before: Lost,
+}
+
+/// Seconds of CPU time since the machine started, of all its CPUs, that went elsewhere; NaN if that is not known.
+struct Lost {
     others: f64,
+    stolen: f64,
 }
 
 impl Watch {
     pub(crate) fn start() -> Watch {
-        Watch { start: Instant::now(), others: others() }
+        Watch { start: Instant::now(), before: lost() }
     }
 
     /// Tells it the machine.
     pub(crate) fn tell(&self, machine: &mut Machine) {
-        machine.busy_with_others = ((others() - self.others) / self.start.elapsed().as_secs_f64()).max(0.0);
+        let (now, seconds) = (lost(), self.start.elapsed().as_secs_f64());
+        machine.busy_with_others = ((now.others - self.before.others) / seconds).max(0.0);
+        machine.stolen = (now.stolen - self.before.stolen) / seconds;
     }
 }
 
-/// Seconds that all CPUs worked since the machine started, less those of ours; NaN if that is not known.
-fn others() -> f64 {
+fn lost() -> Lost {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let ticks: Vec<f64> = stat.lines().next().unwrap_or_default().split(' ').filter_map(|n| n.parse().ok()).collect();
-    // user, nice, system; then idle and waiting for disks; then interrupts.
-    let [user, nice, system, _, _, hard, soft, ..] = ticks[..] else { return f64::NAN };
+    // The fourth and the fifth: idle, and waiting for disks.
+    let [user, nice, system, _, _, hard, soft, steal, ..] = ticks[..] else {
+        return Lost { others: f64::NAN, stolen: f64::NAN };
+    };
     let second = rustix::param::clock_ticks_per_second() as f64;
-    (user + nice + system + hard + soft) / second - cpu_time().as_secs_f64()
+    let worked = (user + nice + system + hard + soft) / second;
+    Lost { others: worked - cpu_time().as_secs_f64(), stolen: steal / second }
 }
 
 fn rustc() -> String {
@@ -115,7 +128,11 @@ impl fmt::Display for Machine {
             self.peers.join(", "),
             self.rustc
         )?;
-        write!(f, "         other programs kept {:.2} CPUs busy meanwhile", self.busy_with_others)
+        let (others, stolen) = (self.busy_with_others, self.stolen);
+        write!(
+            f,
+            "         meanwhile other programs kept {others:.2} CPUs busy, and the host took {stolen:.2} CPUs away"
+        )
     }
 }
 

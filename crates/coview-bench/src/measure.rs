@@ -31,8 +31,7 @@ pub(crate) fn run(subject: &Subject, plan: &Plan) -> Outcome {
     let mut runs: Vec<_> = subject.contenders.iter().map(|c| Run::start(c, subject.pace, plan).map_err(text)).collect();
     for round in 0..plan.rounds as usize {
         for place in 0..runs.len() {
-            // Each begins a round in its turn, so that nobody always comes after the same other.
-            let index = (round + place) % runs.len();
+            let index = next(round, place, runs.len());
             let failed = runs[index].as_mut().ok().and_then(|run| run.turn().err());
             if let Some(why) = failed {
                 runs[index] = Err(text(why));
@@ -42,6 +41,13 @@ pub(crate) fn run(subject: &Subject, plan: &Plan) -> Outcome {
     }
     progress.finish_and_clear();
     runs.into_iter().map(|run| run.map(|run| run.readings)).collect()
+}
+
+/// Whose turn it is: each begins a round in its turn, and every second round goes backwards, so that nobody always
+/// comes after the same other.
+fn next(round: usize, place: usize, count: usize) -> usize {
+    let forwards = (round + place) % count;
+    if round.is_multiple_of(2) { forwards } else { count - 1 - forwards }
 }
 
 fn text(why: Box<dyn std::error::Error>) -> String {
@@ -97,5 +103,16 @@ fn calls(pair: &mut Pair, turn: Duration, length: fn(u64) -> Length) -> Result<u
             return Ok(u64::try_from(fill)?.max(STEP));
         }
         calls *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_one_turn_a_round_and_neighbours_change() {
+        let order = |round| (0..3).map(|place| next(round, place, 3)).collect::<Vec<_>>();
+        assert_eq!([0, 1, 2, 3].map(order), [[0, 1, 2], [1, 0, 2], [2, 0, 1], [2, 1, 0]]);
     }
 }

@@ -50,7 +50,7 @@ impl fmt::Display for Method {
         write!(
             f,
             "method:  {rounds} rounds, in each a turn of {turn:?} for every contender, in two processes of its own;\n\
-            \x20        the median of its rounds; ratios are those of medians"
+            \x20        the median of its rounds; a ratio is the median of the ratios of the rounds"
         )
     }
 }
@@ -72,7 +72,7 @@ pub(crate) struct Row {
     pub(crate) median: f64,
     min: f64,
     max: f64,
-    /// To the yardstick's median.
+    /// To the yardstick: the median of the rounds' ratios.
     pub(crate) ratio: f64,
     rounds: Vec<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,8 +127,9 @@ fn table(subject: &Subject, figure: &Figure, outcome: &Outcome) -> Table {
         Row { contender: contender.name, median, min, max, ratio: f64::NAN, rounds, note, failed }
     };
     let mut rows: Vec<Row> = subject.contenders.iter().zip(outcome).map(row).collect();
-    let unit = rows.iter().find(|row| row.contender == subject.yardstick).map_or(f64::NAN, |row| row.median);
-    rows.iter_mut().for_each(|row| row.ratio = row.median / unit);
+    let of = |row: &Row| row.rounds.clone();
+    let unit = rows.iter().find(|row| row.contender == subject.yardstick).map(of).unwrap_or_default();
+    rows.iter_mut().for_each(|row| row.ratio = median(&Ratio::by_round(&row.rounds, &unit)));
     let name = [subject.name, figure.name].join(" ").trim_end().to_owned();
     let title = subject.title.to_owned();
     let note = subject.note.map(|note| note.heading);
@@ -140,14 +141,14 @@ fn bar(bar: &subject::Bar, table: &Table) -> Bar {
     let (Some(ours), Some(than)) = (of(bar.ours), of(bar.than)) else {
         return Bar::new(bar.name, f64::NAN, bar.bound, "it was not measured".into());
     };
-    let by_round: Vec<f64> = ours.rounds.iter().zip(&than.rounds).map(|(ours, than)| ours / than).collect();
+    let by_round = Ratio::by_round(&ours.rounds, &than.rounds);
     let (least, most) = range(&by_round);
     let said = |row: &Row| match &row.failed {
         Some(why) => format!("{}: {why}", row.contender),
         None => format!("{} {}", row.contender, table.unit.show(row.median)),
     };
     let details = format!("{}, {}; by round {} to {}", said(ours), said(than), Ratio(least), Ratio(most));
-    Bar::new(bar.name, ours.median / than.median, bar.bound, details)
+    Bar::new(bar.name, median(&by_round), bar.bound, details)
 }
 
 impl fmt::Display for Table {
@@ -204,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_the_ratio_of_medians() {
-        let outcome = vec![Ok(readings(&[300, 250, 200])), Ok(readings(&[200, 100, 260]))];
+    fn a_bar_is_the_median_of_the_rounds_ratios() {
+        let outcome = vec![Ok(readings(&[300, 250, 260])), Ok(readings(&[200, 100, 260]))];
         let (tables, bars) = of(&subject(), &outcome);
-        let line = "bar lock_cost 1.25 <= 1.15 short   (ours 25.0 ns, theirs 20.0 ns; by round 0.77 to 2.50)";
+        let line = "bar lock_cost 1.50 <= 1.15 short   (ours 26.0 ns, theirs 20.0 ns; by round 1.00 to 2.50)";
         assert_eq!(bars[0].to_string(), line);
         assert_eq!(tables[0].rows[1].ratio, 1.0);
         let shown = tables[0].to_string();
         assert!(shown.starts_with("lock: a lock (less is better)\n"), "{shown}");
-        assert!(shown.contains("  ours        1.25    25.0 ns      20.0 ns … 30.0 ns\n"), "{shown}");
+        assert!(shown.contains("  ours        1.50    26.0 ns      25.0 ns … 30.0 ns\n"), "{shown}");
     }
 
     #[test]

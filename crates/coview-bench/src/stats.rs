@@ -68,6 +68,13 @@ fn digits(value: f64) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ratio(pub(crate) f64);
 
+impl Ratio {
+    /// One figure over another in each round: what the machine did then met both.
+    pub(crate) fn by_round(these: &[f64], those: &[f64]) -> Vec<f64> {
+        these.iter().zip(those).map(|(this, that)| this / that).collect()
+    }
+}
+
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.0 {
