@@ -21,6 +21,7 @@ pub(crate) fn round_trip<const N: usize>(there: impl Link<N>, back: impl Link<N>
             Ok(move |turn: &Turn| {
                 turn.repeat(|| {
                     count += 1;
+                    turn.let_sleep();
                     send(&[count; N]);
                     assert!(is(&receive(), count), "another message came back");
                 })
@@ -28,7 +29,13 @@ pub(crate) fn round_trip<const N: usize>(there: impl Link<N>, back: impl Link<N>
         },
         move || {
             let (mut receive, mut send) = (far_there.receiver()?, far_back.sender()?);
-            Ok(move |turn: &Turn| turn.repeat(|| send(&receive())))
+            Ok(move |turn: &Turn| {
+                turn.repeat(|| {
+                    let message = receive();
+                    turn.let_sleep();
+                    send(&message);
+                })
+            })
         },
     )
 }

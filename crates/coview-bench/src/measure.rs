@@ -8,9 +8,6 @@ use crate::Result;
 use crate::pair::{Length, Pair, Reading, STEP, Share};
 use crate::subject::{Contender, Pace, Subject};
 
-/// How often a turn is taken again in which the sides should have slept and did not.
-const RETRIES: usize = 3;
-
 /// How to measure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
@@ -73,22 +70,9 @@ impl Run {
     }
 
     fn turn(&mut self) -> Result<()> {
-        let mut reading = self.pair.turn(self.length)?;
-        // Two who answer each other fast enough to find the answer there before they sleep can go on so for ever.
-        for _ in 0..RETRIES {
-            if !matches!(self.length, Length::Asleep(_)) || slept(reading.near) && slept(reading.far) {
-                break;
-            }
-            reading = self.pair.turn(self.length)?;
-        }
-        self.readings.push(reading);
+        self.readings.push(self.pair.turn(self.length)?);
         Ok(())
     }
-}
-
-/// Whether it slept in 99 of 100 calls.
-fn slept(share: Share) -> bool {
-    share.sleeps * 100 >= share.done * 99
 }
 
 /// How many calls fill a turn; found by doubling, which warms up too.
@@ -97,7 +81,8 @@ fn calls(pair: &mut Pair, turn: Duration, length: fn(u64) -> Length) -> Result<u
     let mut calls = STEP;
     loop {
         let reading = pair.turn(length(calls))?;
-        let ns = reading.near.ns.max(reading.far.ns).max(1);
+        let whole = |share: Share| share.ns + share.paused;
+        let ns = whole(reading.near).max(whole(reading.far)).max(1);
         if ns >= enough || calls >= 1 << 40 {
             let fill = u128::from(calls) * turn.as_nanos() / u128::from(ns);
             return Ok(u64::try_from(fill)?.max(STEP));

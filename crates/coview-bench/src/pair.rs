@@ -1,6 +1,7 @@
 //! Two processes of one contender, each pinned to its CPU, which take turns when they are told to.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a side has to do now.
 pub(crate) struct Turn {
     calls: u64,
+    asleep: bool,
+    paused: Cell<Duration>,
     control: &'static Control,
 }
 
@@ -29,6 +32,18 @@ impl Turn {
     pub(crate) fn repeat(&self, mut work: impl FnMut()) -> u64 {
         (0..self.calls).for_each(|_| work());
         self.calls
+    }
+
+    /// Before sending to a side that is to sleep: lets it. Two who answer each other fast enough to find the answer there
+    /// before they sleep would go on so for ever. This time does not count.
+    pub(crate) fn let_sleep(&self) {
+        if self.asleep {
+            let start = Instant::now();
+            while start.elapsed() < DOZE {
+                std::hint::spin_loop();
+            }
+            self.paused.set(self.paused.get() + start.elapsed());
+        }
     }
 
     /// Does it until the time is over; how often that was.
@@ -77,7 +92,7 @@ impl Sides {
 pub(crate) enum Length {
     /// So many calls, rounded up to whole [`STEP`]s, after an eighth as many that are not measured.
     Calls(u64),
-    /// The same, and the far side sleeps before the first.
+    /// The same, and each sends only when the other had the time to fall asleep.
     Asleep(u64),
     /// Until this time is over.
     Time(Duration),
@@ -88,14 +103,17 @@ const END: u64 = 0;
 const CALLS: u64 = 1;
 const ASLEEP: u64 = 2;
 const TIME: u64 = 3;
-/// So long the near side lets the far one go to sleep.
-const DOZE: Duration = Duration::from_micros(200);
+/// So long one side lets the other go to sleep: above what anybody spins, and not so long that the CPU sleeps deeper.
+const DOZE: Duration = Duration::from_micros(10);
 
 /// What one side did in its turn.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Share {
     pub(crate) done: u64,
+    /// Without the time that it let the other go to sleep.
     pub(crate) ns: u64,
+    /// That time.
+    pub(crate) paused: u64,
     /// How often it gave up the CPU because it had to wait.
     pub(crate) sleeps: u64,
 }
@@ -191,7 +209,9 @@ impl Pair {
             *share = side.answer()?;
         }
         self.broken = false;
-        let [near, far] = shares;
+        let [mut near, far] = shares;
+        // The near side waited for the far one while that paused.
+        near.ns = near.ns.saturating_sub(far.paused);
         Ok(Reading { near, far })
     }
 }
@@ -199,13 +219,13 @@ impl Pair {
 impl Side {
     /// What it did, or why it could not.
     fn answer(&mut self) -> Result<Share> {
-        let [done, ns, sleeps, trouble] = receive(&mut self.wire).map_err(|why| match why.kind() {
+        let [done, ns, paused, sleeps, trouble] = receive(&mut self.wire).map_err(|why| match why.kind() {
             io::ErrorKind::UnexpectedEof => "one of its processes died".to_owned(),
             io::ErrorKind::WouldBlock => format!("did not come back within {PATIENCE:?}"),
             _ => why.to_string(),
         })?;
         if trouble == 0 {
-            return Ok(Share { done, ns, sleeps });
+            return Ok(Share { done, ns, paused, sleeps });
         }
         let mut text = vec![0; usize::try_from(trouble)?];
         self.wire.read_exact(&mut text)?;
@@ -249,7 +269,7 @@ fn serve(mut birth: Birth, open: Open) -> ! {
         Err(panic) => Some(words_of(&*panic)),
     };
     if let Some(text) = &trouble {
-        let head = [0, 0, 0, text.len() as u64];
+        let head = [0, 0, 0, 0, text.len() as u64];
         let _ = send(&mut birth.wire, head).and_then(|()| birth.wire.write_all(text.as_bytes()));
     }
     // SAFETY: it has no preconditions. Not `exit`: what the driver registered to run at its end is the driver's.
@@ -266,16 +286,16 @@ fn live(birth: &mut Birth, open: Open) -> Result<()> {
     let mut met = 0;
     let mut turn = |verb, calls| {
         control.meet(*sides, &mut met);
-        match verb {
-            ASLEEP if *near => std::thread::sleep(DOZE),
-            TIME if *near => control.begun.store(1, Ordering::Relaxed),
-            _ => {}
+        if verb == TIME && *near {
+            control.begun.store(1, Ordering::Relaxed);
         }
+        let turn = Turn { calls, asleep: verb == ASLEEP, paused: Cell::default(), control };
         let (before, start) = (sleeps(), Instant::now());
-        let done = work(&Turn { calls, control });
-        [done, start.elapsed().as_nanos() as u64, sleeps() - before, 0]
+        let done = work(&turn);
+        let (paused, all) = (turn.paused.get(), start.elapsed());
+        [done, (all - paused).as_nanos() as u64, paused.as_nanos() as u64, sleeps() - before, 0]
     };
-    send(wire, [0; 4])?;
+    send(wire, [0; 5])?;
     loop {
         let [verb, calls] = receive(wire)?;
         if verb == END {
