@@ -10,6 +10,7 @@
 mod bare;
 mod chart;
 mod cli;
+mod keeper;
 mod link;
 mod machine;
 mod measure;
@@ -49,6 +50,9 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan = cli.plan()?;
+    if let Some(code) = keeper::keep()? {
+        return Ok(code);
+    }
     let machine = machine::Machine::look(plan.cpus);
     let watch = machine::Watch::start();
     if cfg!(debug_assertions) {

@@ -314,7 +314,7 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
 }
 
 /// A second process that goes on from here; `None` in it.
-fn fork() -> io::Result<Option<Pid>> {
+pub(crate) fn fork() -> io::Result<Option<Pid>> {
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::Error::other("the driver has several threads, so it cannot be forked"));
     }

@@ -2,7 +2,10 @@
 
 #![cfg(target_os = "linux")]
 
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_coview-bench")).args(args).output().unwrap()
@@ -57,6 +60,39 @@ fn every_bar_has_a_number_and_stands_at_the_end() {
     let svg = std::fs::read_to_string(svg).unwrap();
     assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>") && svg.contains("lock_two"), "{svg}");
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// The processes that this one started.
+fn children(pid: u32) -> Vec<u32> {
+    let pids = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn shared_files(of: &str) -> Vec<String> {
+    let names = std::fs::read_dir("/dev/shm").unwrap().map(|entry| text(entry.unwrap().file_name().as_encoded_bytes()));
+    names.filter(|name| name.contains(of)).collect()
+}
+
+#[test]
+fn who_is_interrupted_leaves_nothing() {
+    let program = Command::new(env!("CARGO_BIN_EXE_coview-bench")).arg("event").stdout(Stdio::null()).spawn();
+    let mut program = program.unwrap();
+    // Until both libraries have something to leave: ours names its things after the process that measures.
+    let theirs = format!("coview_bench_{}_", program.id());
+    let (ours, below) = loop {
+        assert!(program.try_wait().unwrap().is_none(), "it ended too early");
+        let Some(driver) = children(program.id()).first().copied() else { continue };
+        let ours = format!("-{driver}-");
+        if !shared_files(&ours).is_empty() && !shared_files(&theirs).is_empty() {
+            break (ours, [vec![driver], children(driver)].concat());
+        }
+        std::thread::yield_now();
+    };
+    kill_process(Pid::from_child(&program), Signal::INT).unwrap();
+    assert_eq!(program.wait().unwrap().code(), Some(130));
+    assert!(below.len() > 1 && below.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists()), "{below:?}");
+    assert_eq!([shared_files(&ours), shared_files(&theirs)], [Vec::<String>::new(), vec![]]);
+    assert!(!std::env::temp_dir().join(theirs).exists());
 }
 
 #[test]

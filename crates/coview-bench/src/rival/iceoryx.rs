@@ -6,8 +6,11 @@ use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
 
+use std::os::unix::ffi::OsStrExt;
+
 use super::super::subject::unique;
 use crate::Result;
+use crate::keeper;
 use crate::link::{Latest, Link};
 
 type Ipc = ipc::Service;
@@ -15,7 +18,8 @@ type Ipc = ipc::Service;
 /// Files of ours alone: what other programs of the user left or do is none of our business, nor ours of theirs.
 fn node() -> Result<Node<Ipc>> {
     let mut config = Config::default();
-    config.global.prefix = FileName::new(b"coview_bench_")?;
+    config.global.prefix = FileName::new(keeper::mark().as_bytes())?;
+    config.global.set_root_path(&Path::new(keeper::folder().as_os_str().as_bytes())?);
     // Ctrl-C ends a benchmark; it does not interrupt a wait.
     let builder = NodeBuilder::new().signal_handling_mode(SignalHandlingMode::Disabled);
     Ok(builder.config(&config).create::<Ipc>()?)
