@@ -23,7 +23,7 @@ Examples:
 
 It ends with one line a figure:
   bar NAME VALUE <= BOUND ok|short   (details)
-VALUE is the median of the rounds' ratios. Trust ratios of one run; what else the machine does moves the absolute figures.
+VALUE is the median of the rounds' ratios; of attach, of what it takes longer, in µs. Trust ratios of one run; what else the machine does moves the absolute figures.
 
 Exit codes:
   0 done, short or not   1 a figure is short (--strict)   2 could not measure"

@@ -10,7 +10,7 @@ use crate::machine::Machine;
 use crate::measure::{Outcome, Plan};
 use crate::pair::Reading;
 use crate::stats::{Ratio, Unit, median, range};
-use crate::subject::{self, Bound, Figure, Subject};
+use crate::subject::{self, Bound, By, Figure, Subject};
 
 /// Everything of one run.
 #[derive(Debug, Clone, Serialize)]
@@ -141,13 +141,18 @@ fn bar(bar: &subject::Bar, table: &Table) -> Bar {
     let (Some(ours), Some(than)) = (of(bar.ours), of(bar.than)) else {
         return Bar::new(bar.name, f64::NAN, bar.bound, "it was not measured".into());
     };
-    let by_round = Ratio::by_round(&ours.rounds, &than.rounds);
+    let (by_round, unit) = match bar.by {
+        By::Ratio => (Ratio::by_round(&ours.rounds, &than.rounds), ""),
+        By::Micros => {
+            (ours.rounds.iter().zip(&than.rounds).map(|(ours, than)| (ours - than) / 1e3).collect(), "µs more: ")
+        }
+    };
     let (least, most) = range(&by_round);
     let said = |row: &Row| match &row.failed {
         Some(why) => format!("{}: {why}", row.contender),
         None => format!("{} {}", row.contender, table.unit.show(row.median)),
     };
-    let details = format!("{}, {}; by round {} to {}", said(ours), said(than), Ratio(least), Ratio(most));
+    let details = format!("{unit}{}, {}; by round {} to {}", said(ours), said(than), Ratio(least), Ratio(most));
     Bar::new(bar.name, median(&by_round), bar.bound, details)
 }
 
@@ -194,6 +199,7 @@ mod tests {
                 figure: 0,
                 ours: "ours",
                 than: "theirs",
+                by: By::Ratio,
                 bound: Bound::AtMost(1.15),
             }],
         }
@@ -214,6 +220,16 @@ mod tests {
         let shown = tables[0].to_string();
         assert!(shown.starts_with("lock: a lock (less is better)\n"), "{shown}");
         assert!(shown.contains("  ours        1.50    26.0 ns      25.0 ns … 30.0 ns\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_difference_is_in_microseconds() {
+        let outcome = vec![Ok(readings(&[300_000, 250_000])), Ok(readings(&[200_000, 100_000]))];
+        let mut subject = subject();
+        subject.bars[0].by = By::Micros;
+        let line =
+            "bar lock_cost 12.50 <= 1.15 short   (µs more: ours 27.5 µs, theirs 15.0 µs; by round 10.00 to 15.00)";
+        assert_eq!(of(&subject, &outcome).1[0].to_string(), line);
     }
 
     #[test]

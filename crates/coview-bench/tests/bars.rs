@@ -45,6 +45,8 @@ fn every_bar_has_a_number_and_stands_at_the_end() {
         "latest_read_idle",
         "latest_reads_busy",
         "latest_writes_busy",
+        "attach",
+        "attach_region",
     ];
     for (line, name) in lines[lines.len() - names.len()..].iter().zip(names) {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -1,6 +1,6 @@
 //! What it costs to wake somebody: a round trip of signals between two processes that sleep.
 
-use super::{Bar, Bound, Contender, Figure, Note, Pace, Subject, placed, sleeps, time, unique};
+use super::{Bar, Bound, By, Contender, Figure, Note, Pace, Subject, placed, sleeps, time, unique};
 use crate::Result;
 use crate::bare::word::Futex;
 use crate::link::{Link, round_trip};
@@ -14,7 +14,7 @@ const FUTEX: &str = "bare futex";
 const ICEORYX: &str = "iceoryx2 event";
 
 pub(super) fn subject() -> Subject {
-    let bar = |name, ours, than, bound| Bar { name, figure: 0, ours, than, bound };
+    let bar = |name, ours, than, bound| Bar { name, figure: 0, ours, than, by: By::Ratio, bound };
     Subject {
         name: "event",
         title: "round trip of signals, both sides asleep",

@@ -1,6 +1,6 @@
 //! What it costs to read the newest value of 64 bytes: the writer idle, and the writer flat out.
 
-use super::{Bar, Bound, Contender, Figure, Pace, Subject, rate_of, time};
+use super::{Bar, Bound, By, Contender, Figure, Pace, Subject, rate_of, time};
 use crate::bare::seqlock::Seqlock;
 use crate::link::{busy, idle};
 use crate::ours::Newest;
@@ -9,7 +9,7 @@ use crate::stats::Unit;
 
 pub(super) fn subjects() -> Vec<Subject> {
     let (ours, yardstick) = ("coview Latest", "iceoryx2 blackboard");
-    let bar = |name, figure, bound| Bar { name, figure, ours, than: yardstick, bound };
+    let bar = |name, figure, bound| Bar { name, figure, ours, than: yardstick, by: By::Ratio, bound };
     vec![
         Subject {
             name: "latest",

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Bar, Bound, Contender, Figure, Note, Pace, Subject, placed, rate_of, time, unique};
+use super::{Bar, Bound, By, Contender, Figure, Note, Pace, Subject, placed, rate_of, time, unique};
 use crate::Result;
 use crate::bare::lock::{Futex, Lock, Pthread, Spin};
 use crate::bare::memory::{Line, shared};
@@ -21,7 +21,7 @@ enum How {
 }
 
 pub(super) fn subjects() -> Vec<Subject> {
-    let bar = |name, ours, bound| Bar { name, figure: 0, ours, than: ROBUST, bound };
+    let bar = |name, ours, bound| Bar { name, figure: 0, ours, than: ROBUST, by: By::Ratio, bound };
     vec![
         Subject {
             name: "lock",

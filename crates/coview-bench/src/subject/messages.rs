@@ -1,6 +1,6 @@
 //! What it costs to pass messages: there and back, polling or asleep, and one way as fast as they go.
 
-use super::{Bar, Bound, Contender, Figure, Note, Pace, Subject, rate_of, sleeps, time};
+use super::{Bar, Bound, By, Contender, Figure, Note, Pace, Subject, rate_of, sleeps, time};
 use crate::bare::ring::Ring;
 use crate::bare::word::{Futex, Polled, ping_pong};
 use crate::link::{one_way, round_trip};
@@ -16,7 +16,7 @@ pub(super) fn subjects() -> Vec<Subject> {
 
 fn polling() -> Subject {
     let yardstick = "cache line, one a direction";
-    let bar = |name, ours| Bar { name, figure: 0, ours, than: yardstick, bound: Bound::AtMost(1.35) };
+    let bar = |name, ours| Bar { name, figure: 0, ours, than: yardstick, by: By::Ratio, bound: Bound::AtMost(1.35) };
     Subject {
         name: "round_trip",
         title: "round trip of a message, both sides polling",
@@ -40,7 +40,7 @@ fn polling() -> Subject {
 
 fn blocking() -> Subject {
     let (yardstick, iceoryx) = ("bare futex and 64 B", "iceoryx2, publish + event");
-    let bar = |name, than, bound| Bar { name, figure: 0, ours: "coview ring", than, bound };
+    let bar = |name, than, bound| Bar { name, figure: 0, ours: "coview ring", than, by: By::Ratio, bound };
     Subject {
         name: "blocking",
         title: "round trip of 64 B, both sides asleep",
@@ -70,7 +70,7 @@ fn blocking() -> Subject {
 
 fn stream() -> Subject {
     let yardstick = "ring by hand";
-    let bar = |name, ours, bound| Bar { name, figure: 0, ours, than: yardstick, bound };
+    let bar = |name, ours, bound| Bar { name, figure: 0, ours, than: yardstick, by: By::Ratio, bound };
     Subject {
         name: "one_way",
         title: "64 B messages, one way",

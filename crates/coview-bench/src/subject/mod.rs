@@ -1,5 +1,6 @@
 //! The questions, one file a subject, and who answers them.
 
+mod attach;
 mod copy;
 mod event;
 mod latest;
@@ -59,14 +60,23 @@ pub(crate) struct Contender {
     pub(crate) sides: Box<dyn Fn() -> Result<Sides>>,
 }
 
-/// What ours must reach, as a ratio to another contender of its subject.
+/// What ours must reach, beside another contender of its subject.
 pub(crate) struct Bar {
     pub(crate) name: &'static str,
     /// By its place among the figures.
     pub(crate) figure: usize,
     pub(crate) ours: &'static str,
     pub(crate) than: &'static str,
+    pub(crate) by: By,
     pub(crate) bound: Bound,
+}
+
+/// How the two are compared, in each round.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum By {
+    Ratio,
+    /// How many microseconds more.
+    Micros,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +96,7 @@ fn all() -> Vec<Subject> {
     all.push(event::subject());
     all.extend(messages::subjects());
     all.extend(latest::subjects());
+    all.push(attach::subject());
     all.push(copy::subject());
     all
 }
