@@ -59,7 +59,7 @@ impl Machine {
             busy_with_others: f64::NAN,
             stolen: f64::NAN,
             rustc: rustc(),
-            peers: ["coview", "iceoryx2", "ipc-channel"].iter().filter_map(|name| version_of(name)).collect(),
+            peers: peers(),
         }
     }
 }
@@ -105,6 +105,13 @@ fn rustc() -> String {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let said = Command::new(rustc).arg("--version").output().ok();
     said.map_or_else(|| "unknown rustc".into(), |said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
+}
+
+fn peers() -> Vec<String> {
+    let locked = ["coview", "iceoryx2", "ipc-channel"].iter().filter_map(|name| version_of(name));
+    #[cfg(feature = "boost")]
+    let locked = locked.chain([crate::bare::boost::version()]);
+    locked.collect()
 }
 
 /// `NAME VERSION` as the workspace has locked it.

@@ -118,5 +118,7 @@ mod tests {
         excludes(shared(Futex::default()).unwrap());
         excludes(Pthread::new(false).unwrap());
         excludes(Pthread::new(true).unwrap());
+        #[cfg(feature = "boost")]
+        excludes(crate::bare::boost::Mutex::new().unwrap());
     }
 }

@@ -15,7 +15,7 @@ const ROBUST: &str = "robust pthread";
 
 /// How a contender's lock is measured.
 #[derive(Clone, Copy)]
-enum How {
+pub(super) enum How {
     Alone,
     Two,
 }
@@ -81,7 +81,7 @@ impl Lock for &'static coview::sync::Mutex<u64> {
 }
 
 /// A lock that was made before the processes part.
-fn bare(how: How, lock: impl Lock + Copy) -> Result<Sides> {
+pub(super) fn bare(how: How, lock: impl Lock + Copy) -> Result<Sides> {
     measured(how, move || Ok(lock))
 }
 

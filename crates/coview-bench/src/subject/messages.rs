@@ -1,6 +1,7 @@
 //! What it costs to pass messages: there and back, polling or asleep, and one way as fast as they go.
 
 use super::{Bar, Bound, By, Contender, Figure, Note, Pace, Subject, rate_of, sleeps, time};
+use crate::bare::queue::Queue;
 use crate::bare::ring::Ring;
 use crate::bare::word::{Futex, Polled, ping_pong};
 use crate::link::{one_way, round_trip};
@@ -58,6 +59,7 @@ fn blocking() -> Subject {
             Contender::new("Unix socket, seqpacket", || {
                 Ok(round_trip::<8>(Descriptors::seqpacket()?, Descriptors::seqpacket()?))
             }),
+            Contender::new("POSIX message queue", || Ok(round_trip(Queue::<8>::new()?, Queue::new()?))),
             Contender::new(iceoryx, || Ok(round_trip::<8>(Waking::new()?, Waking::new()?))),
             Contender::new("ipc-channel", || Ok(round_trip::<8>(IpcChannel::new()?, IpcChannel::new()?))),
         ],
@@ -87,6 +89,7 @@ fn stream() -> Subject {
             Contender::new("pipe", || Ok(one_way::<8>(Descriptors::pipe()?))),
             Contender::new("Unix socket, stream", || Ok(one_way::<8>(Descriptors::stream()?))),
             Contender::new("Unix socket, seqpacket", || Ok(one_way::<8>(Descriptors::seqpacket()?))),
+            Contender::new("POSIX message queue", || Ok(one_way(Queue::<8>::new()?))),
             Contender::new("ipc-channel", || Ok(one_way::<8>(IpcChannel::new()?))),
         ],
         bars: vec![

@@ -1,6 +1,8 @@
 //! The questions, one file a subject, and who answers them.
 
 mod attach;
+#[cfg(feature = "boost")]
+mod boost;
 mod copy;
 mod event;
 mod latest;
@@ -98,6 +100,8 @@ fn all() -> Vec<Subject> {
     all.extend(latest::subjects());
     all.push(attach::subject());
     all.push(copy::subject());
+    #[cfg(feature = "boost")]
+    all.iter_mut().for_each(boost::join);
     all
 }
 
