@@ -19,6 +19,7 @@ Examples:
   cargo run --release -p coview-bench                        everything, a minute or two
   cargo run --release -p coview-bench -- --quick             everything, under 30 seconds
   cargo run --release -p coview-bench -- lock event          subjects whose names begin with lock or event
+  cargo run --release -p coview-bench --features boost       beside Boost.Interprocess too: needs libboost-dev
   cargo run --release -p coview-bench -- --rounds 31 --ms 300 --save event
 
 It ends with one line a figure:
@@ -32,7 +33,7 @@ pub(crate) struct Cli {
     /// Only subjects whose names begin with one of these
     #[arg(value_name = "SUBJECT")]
     pub subjects: Vec<String>,
-    /// 5 rounds of 40 ms instead of 11 of 100 ms
+    /// 5 rounds of 25 ms instead of 11 of 100 ms
     #[arg(long)]
     pub quick: bool,
     /// How many rounds; in each, every contender has one turn
@@ -64,7 +65,7 @@ pub(crate) struct Cli {
 impl Cli {
     /// How to measure.
     pub(crate) fn plan(&self) -> Result<Plan> {
-        let (rounds, ms) = if self.quick { (5, 40) } else { (11, 100) };
+        let (rounds, ms) = if self.quick { (5, 25) } else { (11, 100) };
         let cpus = self.cpus.map_or_else(machine::two_cpus, Ok)?;
         let (rounds, turn) = (self.rounds.unwrap_or(rounds), Duration::from_millis(self.ms.unwrap_or(ms)));
         Ok(Plan { rounds, turn, cpus })
@@ -93,7 +94,7 @@ mod tests {
     fn quick_is_a_default_that_the_others_override() {
         Cli::command().debug_assert();
         assert_eq!((plan(&[]).rounds, plan(&[]).turn), (11, Duration::from_millis(100)));
-        assert_eq!((plan(&["--quick"]).rounds, plan(&["--quick"]).turn), (5, Duration::from_millis(40)));
+        assert_eq!((plan(&["--quick"]).rounds, plan(&["--quick"]).turn), (5, Duration::from_millis(25)));
         assert_eq!(plan(&["--quick", "--rounds", "1", "lock"]).rounds, 1);
         assert_eq!(plan(&["--ms", "7"]).turn, Duration::from_millis(7));
     }
