@@ -5,7 +5,7 @@ mod common;
 use common::{good, name, refused, text};
 use coview::region::RegionInfo;
 use coview::zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
-use coview::{Access, Mapping, Record, Region, ring::Ring};
+use coview::{Access, Mapping, Record, Region, latest::Latest, ring::Ring};
 use serde_json::{Value, json};
 
 #[derive(FromBytes, IntoBytes, Immutable, Record)]
@@ -73,6 +73,19 @@ free          = [\"\", \"yes\"]
 }
 
 #[test]
+fn of_a_latest_value_the_newest_is_shown() {
+    let name = name("newest");
+    let latest = Latest::<Leg>::create(&name).unwrap();
+    refused(&["read", &name], 1, &["nobody has given the region a value yet"]);
+    let mut writer = latest.writer().unwrap();
+    for n in 0..6 {
+        writer.set(&Leg { angle: n.into(), force: [n, -n] }).unwrap();
+    }
+    assert_eq!(text(&good(&["read", &name])), "angle = 5.0\nforce = [5, -5]\n");
+    assert!(text(&good(&["info", &name])).contains("latest value"));
+}
+
+#[test]
 fn a_number_alone_is_shown() {
     let name = name("number");
     let _region = Region::<f64>::create(&name, &9.81).unwrap();
@@ -104,7 +117,7 @@ fn info_and_ls_say_what_it_is() {
     let kind = |name: &str| list.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name} in {list}"));
     assert!(kind(&name).contains("region Robot"), "{list}");
     assert!(kind(&ring).contains("ring"), "{list}");
-    assert!(text(&good(&["info", &ring])).contains("ring, content at 4096"));
+    assert!(text(&good(&["info", &ring])).contains("ring, content at 256"));
     let RegionInfo { content, .. } = region.info().unwrap();
     assert_eq!(info["content_offset"].as_u64(), Some(content.start));
 }

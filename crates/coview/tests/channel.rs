@@ -388,7 +388,7 @@ fn the_latest_value_is_whole_whoever_dies() {
     }
     latest.writer().unwrap().set(&[1; 40]).unwrap();
     assert_eq!(reader.read().unwrap(), Some([1; 40]));
-    assert_eq!(Latest::<u64>::open(&name).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(Latest::<u64>::open(&name).unwrap_err().kind(), ErrorKind::WrongLayout);
 }
 
 #[test]
@@ -419,7 +419,7 @@ fn hostile_bytes_crash_and_hang_nobody() {
     let mut survivor = Child::start("survive", &[&ring, &latest, "200"]);
     survivor.expect("ready");
     // What describes the object was checked when it was opened; all behind it is fair game.
-    let mut scribblers = [Child::start("scribble", &[&ring, "4096"]), Child::start("scribble", &[&latest, "4096"])];
+    let mut scribblers = [Child::start("scribble", &[&ring, "256"]), Child::start("scribble", &[&latest, "256"])];
     scribblers.iter_mut().for_each(|scribbler| scribbler.expect("scribbling"));
     survivor.send("go");
     survivor.expect("survived");

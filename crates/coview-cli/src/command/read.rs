@@ -66,7 +66,7 @@ fn region_to_show(args: &ReadArgs, mapping: &Mapping) -> Result<Option<RegionInf
 
 fn show_region(args: &ReadArgs, info: &RegionInfo, mapping: &Mapping) -> Result<(), Failure> {
     let name = &args.name;
-    let Some(schema) = info.schema.as_ref().filter(|_| info.initialised) else {
+    let Some(schema) = info.schema.as_ref().filter(|_| info.initialised && !info.content.is_empty()) else {
         return Err(Failure::new(format!("cannot read {name}: nobody has given the region a value yet")));
     };
     let layout = Layout::of_schema(schema);

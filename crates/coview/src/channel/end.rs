@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::keeper::Presence;
+use super::presence::Presence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::primitive::{AtomicU32, Ordering};

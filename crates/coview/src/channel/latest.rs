@@ -5,14 +5,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes};
-
-use super::content::{Content, Kind};
+use super::content::Content;
 use super::end::{Attached, Deaths, End, Peer, Side, died};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+use crate::region::{Plan, Record, RegionKind};
 use crate::step::is_broken;
 use crate::shared::{copy_in, copy_value};
 use crate::sync::{Commit, Placed, fill, read};
@@ -123,18 +122,18 @@ impl LatestOptions {
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyExists`], and those of [`MappingOptions::create`](crate::MappingOptions::create).
-    pub fn create<T: FromBytes + IntoBytes + Immutable>(&self, name: &str) -> Result<Latest<T>> {
+    pub fn create<T: Record>(&self, name: &str) -> Result<Latest<T>> {
         let init = |view: &View, at| self.init::<T>(view, at);
-        Latest::of(Content::create(name, Kind::Latest, size::<T>(), &self.share, init)?)
+        Latest::of(Content::create(name, &plan::<T>(), &self.share, init)?)
     }
 
     /// Makes one of that name, or opens the live one.
     ///
     /// # Errors
     /// As [`create`](Self::create), less `AlreadyExists`; as [`Latest::open`].
-    pub fn open_or_create<T: FromBytes + IntoBytes + Immutable>(&self, name: &str) -> Result<Latest<T>> {
+    pub fn open_or_create<T: Record>(&self, name: &str) -> Result<Latest<T>> {
         let init = |view: &View, at| self.init::<T>(view, at);
-        Latest::of(Content::open_or_create(name, Kind::Latest, size::<T>(), &self.share, init)?)
+        Latest::of(Content::open_or_create(name, &plan::<T>(), &self.share, init)?)
     }
 
     fn init<T>(&self, view: &View, at: usize) -> Result<()> {
@@ -155,7 +154,11 @@ fn size<T>() -> usize {
     size_of::<Head>() + COPIES as usize * stride(size_of::<T>())
 }
 
-impl<T: FromBytes + IntoBytes + Immutable> Latest<T> {
+fn plan<T: Record>() -> Plan {
+    Plan::new(RegionKind::Latest, Some(T::SCHEMA), size::<T>() as u64, align_of::<Head>())
+}
+
+impl<T: Record> Latest<T> {
     /// Makes one for this user alone, for one writer, without a value yet.
     ///
     /// # Errors
@@ -167,10 +170,11 @@ impl<T: FromBytes + IntoBytes + Immutable> Latest<T> {
     /// Opens the live one of that name.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`]; [`ErrorKind::Corrupt`], also if its values have another size;
+    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`], [`ErrorKind::Corrupt`]; [`ErrorKind::WrongLayout`] if its values are
+    /// of another type;
     /// [`ErrorKind::AccessDenied`]: reading needs write access too, to say that it sleeps.
     pub fn open(name: &str) -> Result<Latest<T>> {
-        Latest::of(Content::open(name, Kind::Latest)?)
+        Latest::of(Content::open(name, &plan::<T>())?)
     }
 
     fn of(Content { view, offset }: Content) -> Result<Latest<T>> {
@@ -240,7 +244,7 @@ pub struct Writer<T> {
     _value: PhantomData<fn(T)>,
 }
 
-impl<T: FromBytes + IntoBytes + Immutable> Writer<T> {
+impl<T: Record> Writer<T> {
     /// Makes `value` the newest, and wakes the readers that wait for one.
     ///
     /// # Errors
@@ -291,7 +295,7 @@ pub struct Reader<T> {
     _value: PhantomData<fn() -> T>,
 }
 
-impl<T: FromBytes + IntoBytes + Immutable> Reader<T> {
+impl<T: Record> Reader<T> {
     /// The newest value; `None` if there has been none yet.
     ///
     /// # Errors
@@ -410,6 +414,7 @@ impl<T> fmt::Debug for Reader<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::region::{LATEST_COPIES, LATEST_COUNT};
     use std::mem::offset_of;
 
     /// As `docs/format.md` draws it.
@@ -418,5 +423,6 @@ mod tests {
         let offsets = [offset_of!(Head, deaths), offset_of!(Head, turn), offset_of!(Head, bell), offset_of!(Head, newest)];
         assert_eq!(offsets, [20, 24, 64, 128]);
         assert_eq!((offset_of!(Head, writers), size_of::<Head>()), (256, 1280));
+        assert_eq!((LATEST_COUNT, LATEST_COPIES), (offset_of!(Head, newest), size_of::<Head>() as u64));
     }
 }

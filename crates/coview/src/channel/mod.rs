@@ -7,6 +7,6 @@ pub mod ring;
 
 mod content;
 mod end;
-mod keeper;
+mod presence;
 
 pub use end::Peer;

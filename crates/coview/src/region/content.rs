@@ -11,16 +11,20 @@ use crate::sync::Once;
 use crate::view::View;
 
 /// What a program wants to find or to make.
-pub(super) struct Plan {
-    pub(super) kind: RegionKind,
-    pub(super) schema: Schema,
+pub(crate) struct Plan {
+    kind: RegionKind,
+    /// Of its values, if they have one type.
+    schema: Option<Schema>,
     encoded: Vec<u8>,
+    /// Bytes of content; without a schema, of a new one.
+    size: u64,
+    align: usize,
 }
 
 /// The content of a region: where it stands in a view of the whole mapping.
-pub(super) struct Content {
-    pub(super) view: View,
-    pub(super) offset: usize,
+pub(crate) struct Content {
+    pub(crate) view: View,
+    pub(crate) offset: usize,
 }
 
 /// How far a mapping is.
@@ -84,19 +88,26 @@ fn refused(kind: ErrorKind, why: String, mapping: &Mapping) -> Error {
 }
 
 impl Plan {
-    pub(super) fn new(kind: RegionKind, schema: Schema) -> Plan {
-        let encoded = schema.to_bytes();
-        Plan { kind, schema, encoded }
+    /// One value.
+    pub(super) fn plain(schema: Schema) -> Plan {
+        let (size, align) = (schema.size(), schema.align() as usize);
+        Plan::new(RegionKind::Plain, Some(schema), size, align)
+    }
+
+    /// `size` bytes of which the first are zeros, aligned to `align`.
+    pub(crate) fn new(kind: RegionKind, schema: Option<Schema>, size: u64, align: usize) -> Plan {
+        let encoded = schema.as_ref().map(Schema::to_bytes).unwrap_or_default();
+        Plan { kind, schema, encoded, size, align }
     }
 
     /// Where the content of a new region begins: in a cache line of its own.
     fn offset(&self) -> usize {
-        (LEN + self.encoded.len()).next_multiple_of(64).next_multiple_of(self.schema.align() as usize)
+        (LEN + self.encoded.len()).next_multiple_of(64).next_multiple_of(self.align)
     }
 
     /// Bytes that a mapping needs for it.
-    pub(super) fn mapping_size(&self) -> u64 {
-        self.offset() as u64 + self.schema.size()
+    pub(crate) fn mapping_size(&self) -> u64 {
+        self.offset() as u64 + self.size
     }
 
     /// The content, if it is ready and what is wanted. `None`: nobody has initialised it, yet.
@@ -110,7 +121,7 @@ impl Plan {
     }
 
     /// The content, which `init` is asked for if nobody has given it. `true`: it was.
-    pub(super) fn open_or_init(
+    pub(crate) fn open_or_init(
         &self,
         mapping: &Mapping,
         timeout: Duration,
@@ -119,18 +130,33 @@ impl Plan {
         if mapping.is_reserved() {
             mapping.commit(0, self.mapping_size().min(mapping.size()))?;
         }
+        self.open_once(mapping, timeout, |view| {
+            self.begin(view, mapping)?;
+            init(view, self.offset())
+        })
+    }
+
+    /// The content, which somebody else gives or has given.
+    pub(crate) fn open_given(&self, mapping: &Mapping, timeout: Duration) -> Result<Content> {
+        let nobody = |_: &View| {
+            let why = "it has no content, and whoever was about to give it some died; open_or_create begins anew";
+            Err(refused(ErrorKind::Corrupt, why.to_owned(), mapping))
+        };
+        self.open_once(mapping, timeout, nobody).map(|(content, _)| content)
+    }
+
+    fn open_once(
+        &self,
+        mapping: &Mapping,
+        timeout: Duration,
+        init: impl FnOnce(&View) -> Result<()>,
+    ) -> Result<(Content, bool)> {
         let view = mapping.view(Access::ReadWrite)?;
-        let mut ours = false;
-        match state(&view)? {
-            State::Ready => {}
+        let ours = match state(&view)? {
+            State::Ready => false,
             State::Ordinary => return Err(self.ordinary(mapping)),
-            State::New | State::Begun => {
-                ours = view.place::<Once>(ONCE_AT)?.call_timeout(timeout, || {
-                    self.begin(&view, mapping)?;
-                    init(&view, self.offset())
-                })?;
-            }
-        }
+            State::New | State::Begun => view.place::<Once>(ONCE_AT)?.call_timeout(timeout, || init(&view))?,
+        };
         Ok((self.check(view, mapping)?, ours))
     }
 
@@ -138,10 +164,10 @@ impl Plan {
     fn begin(&self, view: &View, mapping: &Mapping) -> Result<()> {
         if self.encoded.len() > schema::MAX_LEN || self.mapping_size() > view.len() as u64 {
             let (needs, has) = (self.mapping_size(), view.len());
-            let why = format!("a region of `{}` needs {needs} bytes, and the mapping has {has}", self.schema);
+            let why = format!("{} needs {needs} bytes, and the mapping has {has}", self.what());
             return Err(refused(ErrorKind::OutOfRange, why, mapping));
         }
-        let head = Head::new(self.kind, self.encoded.len(), (self.offset(), self.schema.size())).to_bytes();
+        let head = Head::new(self.kind, self.encoded.len(), (self.offset(), self.size)).to_bytes();
         view.atomic::<AtomicU64>(0)?.store(MAGIC.to_le(), Ordering::Relaxed);
         fence(Ordering::Release); // pairs with the Acquire in `state`
         view.write(8, &head[8..ONCE_AT])?;
@@ -155,21 +181,30 @@ impl Plan {
             let why = format!("it is {}, and {} was asked for", head.kind, self.kind);
             return Err(refused(ErrorKind::WrongKind, why, mapping));
         }
-        if encoded != self.encoded {
-            // Not the same bytes, but perhaps the same meaning: entries may grow.
-            let found = parse_schema(&encoded, mapping)?;
-            if let Some(difference) = self.schema.difference(&found) {
-                let why = format!("it has another layout: {difference}; build both programs from one declaration");
-                return Err(refused(ErrorKind::WrongLayout, why, mapping));
+        if let Some(schema) = &self.schema {
+            if encoded != self.encoded {
+                // Not the same bytes, but perhaps the same meaning: entries may grow.
+                let found = parse_schema(&encoded, mapping)?;
+                if let Some(difference) = schema.difference(&found) {
+                    let why = format!("it has another layout: {difference}; build both programs from one declaration");
+                    return Err(refused(ErrorKind::WrongLayout, why, mapping));
+                }
+            }
+            if head.size != self.size {
+                return Err(corrupt(mapping, 24, "the content has not the size that its schema says"));
             }
         }
-        if head.size != self.schema.size() {
-            return Err(corrupt(mapping, 24, "the content has not the size that its schema says"));
-        }
-        if !(head.offset as u64).is_multiple_of(self.schema.align()) {
+        if !head.offset.is_multiple_of(self.align) {
             return Err(corrupt(mapping, 16, "the content does not begin where its alignment demands"));
         }
         Ok(Content { view, offset: head.offset })
+    }
+
+    fn what(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("{} of `{schema}`", self.kind),
+            None => self.kind.to_string(),
+        }
     }
 
     fn ordinary(&self, mapping: &Mapping) -> Error {
@@ -197,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_content_begins_in_a_line_of_its_own() {
-        let offset = |schema: Schema| Plan::new(RegionKind::Plain, schema).offset();
+        let offset = |schema: Schema| Plan::plain(schema).offset();
         assert_eq!(offset(Schema::unsigned(1)), 256); // 192 + 32 is not a multiple of 64
         assert_eq!(offset(Schema::record("Page", 4096, 4096, &[])), 4096);
     }

@@ -1,14 +1,19 @@
 //! What a region says about itself, to those who do not know its type.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use super::content::{State, parse_schema, read_head, state};
-use super::head::{LEN, RegionKind};
+use super::content::{State, corrupt, parse_schema, read_head, state};
+use super::head::{Head, LEN, RegionKind};
 use super::schema::Schema;
 use crate::error::Result;
 use crate::mapping::{Access, Mapping};
 use crate::view::View;
+
+/// In a latest value: the number of the newest, and the first copy; what uses them is a floor higher.
+pub(crate) const LATEST_COUNT: usize = 128;
+pub(crate) const LATEST_COPIES: u64 = 1280;
 
 /// A region as [`describe`] sees it. Everything in it was written by another program: that may be wrong about who it is and
 /// when it was, but offsets and sizes were checked to lie inside.
@@ -19,7 +24,7 @@ pub struct RegionInfo {
     pub kind: RegionKind,
     /// Whether its content is there. If not, somebody is making it or died while doing so.
     pub initialised: bool,
-    /// Where in the mapping the content stands, in bytes.
+    /// Where in the mapping the content stands, in bytes; of a latest value, where its newest copy does now.
     pub content: Range<u64>,
     /// The layout of the content, if it has one.
     pub schema: Option<Schema>,
@@ -66,14 +71,36 @@ pub fn describe(mapping: &Mapping) -> Result<Option<RegionInfo>> {
 fn read(view: &View, mapping: &Mapping, initialised: bool) -> Result<RegionInfo> {
     let (head, encoded) = read_head(view, mapping.size(), mapping)?;
     let schema = if encoded.is_empty() { None } else { Some(parse_schema(&encoded, mapping)?) };
-    let begin = head.offset as u64;
+    let content = match head.kind {
+        RegionKind::Latest if initialised => newest(mapping, &head)?,
+        _ => head.offset as u64..head.offset as u64 + head.size,
+    };
     Ok(RegionInfo {
         kind: head.kind,
         initialised,
-        content: begin..begin + head.size,
+        content,
         schema,
         created: head.created,
         process: Some(head.process).filter(|process| *process != 0),
         program: Some(head.program).filter(|program| !program.is_empty()),
     })
+}
+
+/// Where the newest copy of a latest value stands; before the first, nowhere.
+fn newest(mapping: &Mapping, head: &Head) -> Result<Range<u64>> {
+    let (begin, end) = (head.offset as u64, head.offset as u64 + head.size);
+    let wrong = |why| corrupt(mapping, head.offset, why);
+    if head.size < LATEST_COPIES {
+        return Err(wrong("it is too small for a latest value"));
+    }
+    let view = mapping.view_range(Access::Read, begin..begin + LATEST_COPIES)?;
+    let word = |at| view.load::<AtomicU64>(at, Ordering::Relaxed).map(u64::from_le);
+    let count = u32::from_le(view.load::<AtomicU32>(LATEST_COUNT, Ordering::Acquire)?);
+    let (size, stride) = (word(0)?, word(8)?);
+    let at = stride.checked_mul(u64::from(count % 4)).and_then(|at| at.checked_add(begin + LATEST_COPIES));
+    match at.and_then(|at| Some(at..at.checked_add(size)?)).filter(|copy| copy.end <= end) {
+        Some(copy) if count == 0 => Ok(copy.start..copy.start),
+        Some(copy) => Ok(copy),
+        None => Err(wrong("its values cannot have the size that it says")),
+    }
 }

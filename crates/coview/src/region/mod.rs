@@ -18,11 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use head::RegionKind;
+#[cfg(test)]
+pub(crate) use info::{LATEST_COPIES, LATEST_COUNT};
 pub use info::{RegionInfo, describe};
 pub use record::Record;
 pub use schema::{Field, Form, Schema};
 
-use content::{Content, Plan};
+pub(crate) use content::{Content, Plan};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::exists;
@@ -262,7 +264,7 @@ impl<T: Record> Region<T> {
     }
 
     fn plan() -> Plan {
-        Plan::new(RegionKind::Plain, T::SCHEMA)
+        Plan::plain(T::SCHEMA)
     }
 
     /// Outer: whether it is any use to look again. Inner: whether it was there.

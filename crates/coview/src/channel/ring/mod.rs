@@ -9,11 +9,12 @@ use std::sync::Arc;
 pub use receiver::{Receiver, Record};
 pub use sender::{Batch, Claim, Sender};
 
-use super::content::{Content, Kind};
+use super::content::Content;
 use super::end::{Deaths, End, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+use crate::region::{Plan, RegionKind};
 use crate::sync::{Commit, Placed};
 use crate::sys::lock::Words;
 use crate::view::View;
@@ -181,7 +182,7 @@ impl RingOptions {
     pub fn create(&self, name: &str) -> Result<Ring> {
         let (capacity, flags) = self.shape()?;
         let found =
-            Content::create(name, Kind::Ring, size(capacity), &self.share, |view, at| init(view, at, capacity, flags))?;
+            Content::create(name, &plan(capacity), &self.share, |view, at| init(view, at, capacity, flags))?;
         Ring::of(found)
     }
 
@@ -192,7 +193,7 @@ impl RingOptions {
     pub fn open_or_create(&self, name: &str) -> Result<Ring> {
         let (capacity, flags) = self.shape()?;
         let init = |view: &View, at| init(view, at, capacity, flags);
-        Ring::of(Content::open_or_create(name, Kind::Ring, size(capacity), &self.share, init)?)
+        Ring::of(Content::open_or_create(name, &plan(capacity), &self.share, init)?)
     }
 
     fn shape(&self) -> Result<(u32, u32)> {
@@ -206,8 +207,9 @@ impl RingOptions {
     }
 }
 
-fn size(capacity: u32) -> usize {
-    size_of::<Head>() + capacity as usize
+/// What a new one takes; what is there says its capacity itself.
+fn plan(capacity: u32) -> Plan {
+    Plan::new(RegionKind::Ring, None, size_of::<Head>() as u64 + u64::from(capacity), align_of::<Head>())
 }
 
 fn init(view: &View, at: usize, capacity: u32, flags: u32) -> Result<()> {
@@ -232,7 +234,7 @@ impl Ring {
     /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`], [`ErrorKind::Corrupt`],
     /// [`ErrorKind::AccessDenied`]: sending and receiving both need write access.
     pub fn open(name: &str) -> Result<Ring> {
-        Ring::of(Content::open(name, Kind::Ring)?)
+        Ring::of(Content::open(name, &plan(0))?)
     }
 
     fn of(Content { view, offset }: Content) -> Result<Ring> {

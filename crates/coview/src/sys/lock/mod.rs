@@ -3,6 +3,7 @@
 //! Contract of both systems:
 //! - [`Words`]: a lock that notices the death of its owner; zeroed bytes are a free one. `try_lock`, `lock`, `unlock`.
 //! - [`CommitWord`]: a state and its sleepers, for everything that is counted or signalled.
+//! - `keep(words)`, `let_go(words)`: the same for the whole process, whichever of its threads asks.
 //! - `announce(spot)`: this thread is about to change or sleep on a word; until the result is dropped.
 //!
 //! Linux: a robust mutex on the list that the C library has registered with the kernel. Windows: a kernel mutex for each
@@ -16,11 +17,15 @@ pub(crate) use words::Words;
 #[cfg(target_os = "linux")]
 mod anchor_linux;
 #[cfg(target_os = "linux")]
+mod keeper_linux;
+#[cfg(target_os = "linux")]
 mod robust_linux;
 #[cfg(target_os = "linux")]
 mod thread_linux;
 #[cfg(target_os = "linux")]
 mod words_linux;
+#[cfg(target_os = "linux")]
+pub(crate) use keeper_linux::{keep, let_go};
 #[cfg(target_os = "linux")]
 pub(crate) use robust_linux::{Node, Robust};
 #[cfg(target_os = "linux")]
@@ -29,9 +34,13 @@ pub(crate) use thread_linux::{Pending, announce, known, me};
 pub(crate) use words_linux::{held_within, park};
 
 #[cfg(windows)]
+mod keeper_windows;
+#[cfg(windows)]
 mod kernel_windows;
 #[cfg(windows)]
 mod words_windows;
+#[cfg(windows)]
+pub(crate) use keeper_windows::{keep, let_go};
 #[cfg(windows)]
 pub(crate) use kernel_windows::{KernelObject, kernel_object};
 #[cfg(windows)]

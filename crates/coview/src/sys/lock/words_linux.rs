@@ -28,6 +28,22 @@ impl Words {
         self.lock(Some(Duration::ZERO))
     }
 
+    /// Takes it for a thread that sleeps. `None` also if that one has it.
+    ///
+    /// # Safety
+    /// 1. The words stay mapped until [`unlock_as`](Self::unlock_as), or the process ends.
+    pub(super) unsafe fn try_lock_as(&self, thread: Me) -> io::Result<Option<Taken>> {
+        match self.robust().owner().0 {
+            Some(owner) if owner == thread.tid() => Ok(None),
+            _ => self.attempt(thread, false),
+        }
+    }
+
+    /// Gives back what a sleeping thread has.
+    pub(super) fn unlock_as(&self, thread: Me) -> bool {
+        self.robust().unlock(thread, false)
+    }
+
     fn attempt(&self, me: Me, waited: bool) -> io::Result<Option<Taken>> {
         if self.id.load(Ordering::Relaxed) != me.namespace() {
             self.join(me)?;
