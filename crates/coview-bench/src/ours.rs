@@ -54,7 +54,11 @@ impl Newest {
 impl link::Latest for Newest {
     fn reader(self) -> Result<impl FnMut() -> [u64; 8] + 'static> {
         let mut reader = self.open()?.reader();
-        Ok(move || reader.read().expect("read").unwrap_or_default())
+        Ok(move || {
+            let mut value = [0; 8];
+            reader.read_into(&mut value).expect("read");
+            value
+        })
     }
 
     fn writer(self) -> Result<impl FnMut(&[u64; 8]) + 'static> {

@@ -493,7 +493,10 @@ fn latch() {
         }
         fn read(&self) -> u32 {
             let newest = |order| self.sequence.load(order);
-            let copy = |at| self.buffers[at as usize].each_ref().map(|word| word.load(Ordering::Relaxed));
+            let copy = |number| {
+                let buffer = &self.buffers[number as usize % COUNT];
+                Some(buffer.each_ref().map(|word| word.load(Ordering::Relaxed)))
+            };
             let Some((copy, number)) = sync::read(newest, COUNT as u32, copy) else { return 0 };
             assert!(copy == [number.into(); 2], "{copy:?} is torn or not number {number}");
             number

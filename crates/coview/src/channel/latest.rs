@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::region::{Plan, Record, RegionKind};
 use crate::step::is_broken;
-use crate::shared::{copy_in, copy_value};
+use crate::shared::copy_in;
 use crate::sync::{Commit, Placed, fill, read};
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
@@ -91,7 +92,6 @@ struct Shared {
     view: Arc<View>,
     /// Where the copies are, right behind the head.
     copies: *mut u8,
-    stride: usize,
     several: bool,
 }
 
@@ -146,7 +146,7 @@ impl LatestOptions {
 }
 
 /// From copy to copy: what one reads is not in a line that another is written to, nor in its neighbour.
-fn stride(size: usize) -> usize {
+const fn stride(size: usize) -> usize {
     size.next_multiple_of(128)
 }
 
@@ -187,7 +187,7 @@ impl<T: Record> Latest<T> {
         }
         let several = head.flags.load(Ordering::Relaxed) & SEVERAL != 0;
         let copies = view.as_ptr().wrapping_add(offset + size_of::<Head>());
-        let shared = Shared { view, copies, stride: stride(size_of::<T>()), several };
+        let shared = Shared { view, copies, several };
         Ok(Latest { shared, _value: PhantomData })
     }
 
@@ -221,8 +221,8 @@ impl Shared {
 
     /// Where one of the copies stands; `Latest::of` checked that all lie in the view.
     #[inline]
-    fn copy(&self, index: u32) -> *mut u8 {
-        self.copies.wrapping_add((index % COPIES) as usize * self.stride)
+    fn copy<T>(&self, index: u32) -> *mut T {
+        self.copies.wrapping_add((index % COPIES) as usize * stride(size_of::<T>())).cast()
     }
 
     fn writers(&self) -> Side<'_> {
@@ -276,7 +276,7 @@ impl<T: Record> Writer<T> {
             count.store(next, Ordering::Release);
         }
         // SAFETY: the copy has room for a T, and `value` is this process's own.
-        fill(|| unsafe { copy_in(value.as_bytes(), self.shared.copy(next)) });
+        fill(|| unsafe { copy_in(value.as_bytes(), self.shared.copy::<T>(next).cast()) });
         // Release: pairs with the Acquire in `read`.
         count.store(next, Ordering::Release);
         self.shared.writers().ring().map_err(refused)
@@ -302,32 +302,60 @@ impl<T: Record> Reader<T> {
     /// [`ErrorKind::TimedOut`] if for a second every copy was spoiled by a writer, which none does that keeps the protocol.
     #[inline]
     pub fn read(&mut self) -> Result<Option<T>> {
-        match self.try_read() {
-            Some(value) if self.seen != 0 => Ok(Some(value)),
-            _ => self.read_slowly(),
-        }
+        let mut value = MaybeUninit::uninit();
+        // SAFETY: there is room for a T; of what `copy` has written, any bytes are one.
+        unsafe { Ok(self.copy(value.as_mut_ptr())?.then(|| value.assume_init())) }
     }
 
+    /// As [`read`](Self::read), into a value that is there: one copy, where a returned value is moved some more times. `false`: there
+    /// has been none yet, and `value` is as it was; after an error it may be a mixture.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    #[inline]
+    pub fn read_into(&mut self, value: &mut T) -> Result<bool> {
+        // SAFETY: it is a T, of which any bytes are one.
+        unsafe { self.copy(value) }
+    }
+
+    /// Writes the newest value, if there is one, over what is at `to`.
+    ///
+    /// # Safety
+    /// 1. There is room for a T.
+    #[inline]
+    unsafe fn copy(&mut self, to: *mut T) -> Result<bool> {
+        // SAFETY: (1).
+        if unsafe { self.try_copy(to) } {
+            return Ok(true);
+        }
+        // SAFETY: (1).
+        unsafe { self.copy_slowly(to) }
+    }
+
+    /// # Safety
+    /// As [`copy`](Self::copy).
     #[inline(always)]
-    fn try_read(&mut self) -> Option<T> {
+    unsafe fn try_copy(&mut self, to: *mut T) -> bool {
         let shared = &self.shared;
         let newest = |order| shared.head().newest.count.load(order);
-        // SAFETY: the copy has room for a T, and the view lives as long as `self`.
-        let (value, number) = read(newest, COPIES, |index| unsafe { copy_value(shared.copy(index).cast::<T>()) })?;
-        self.seen = number;
-        Some(value)
+        // SAFETY: (1), and the copy has room for a T, in a view that lives as long as `self`.
+        let copy = |number| (number != 0).then(|| unsafe { to.copy_from_nonoverlapping(shared.copy(number), 1) });
+        read(newest, COPIES, copy).inspect(|((), number)| self.seen = *number).is_some()
     }
 
+    /// # Safety
+    /// As [`copy`](Self::copy).
     #[cold]
-    fn read_slowly(&mut self) -> Result<Option<T>> {
+    unsafe fn copy_slowly(&mut self, to: *mut T) -> Result<bool> {
         let until = Deadline::after(Some(Duration::from_secs(1)));
         while until.left().is_some() {
             for _ in 0..TRIES {
                 if self.shared.newest() == 0 {
-                    return Ok(None);
+                    return Ok(false);
                 }
-                if let Some(value) = self.try_read() {
-                    return Ok(Some(value));
+                // SAFETY: (1).
+                if unsafe { self.try_copy(to) } {
+                    return Ok(true);
                 }
                 std::hint::spin_loop();
             }

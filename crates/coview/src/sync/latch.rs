@@ -15,16 +15,16 @@ pub(crate) fn fill(write: impl FnOnce()) {
     write();
 }
 
-/// Has `copy` take the newest value out of its buffer; with its number. `None`: the writer came round meanwhile, and the copy
-/// may be a mixture. `count` buffers, a power of two, as the numbers wrap.
+/// Has `copy` take the value of the number it is told out of its buffer, or refuse; with its number. `None` also if the writer
+/// came round meanwhile, and the copy may be a mixture. `count` buffers, a power of two, as the numbers wrap.
 #[inline(always)]
 pub(crate) fn read<C>(
     sequence: impl Fn(Ordering) -> u32,
     count: u32,
-    copy: impl FnOnce(u32) -> C,
+    copy: impl FnOnce(u32) -> Option<C>,
 ) -> Option<(C, u32)> {
     let newest = sequence(Ordering::Acquire); // pairs with the writer's Release store of the sequence
-    let value = copy(newest % count);
+    let value = copy(newest)?;
     fence(Ordering::Acquire); // pairs with the Release fence in `fill`
     let now = sequence(Ordering::Relaxed);
     // Value newest + count goes into the same buffer, and is begun when newest + count - 1 is out.

@@ -60,7 +60,8 @@ impl<T: FromBytes + IntoBytes + Immutable> SeqLock<T> {
     pub fn try_read(&self) -> Option<T> {
         let newest = |order| self.sequence.load(order);
         // SAFETY: a copy lies in `self`, and stays there.
-        read(newest, 2, |at| unsafe { copy_value(self.copies[at as usize].0.get()) }).map(|(value, _)| value)
+        let copy = |number| Some(unsafe { copy_value(self.copies[number as usize % 2].0.get()) });
+        read(newest, 2, copy).map(|(value, _)| value)
     }
 
     /// A copy of the newest value. It never waits for anybody, but reads again for as long as writers without pause are
