@@ -99,7 +99,13 @@ impl Side<'_> {
 
     /// Sleeps until this side rings, unless there is something now, or somebody has died here beyond the deaths that are `known`;
     /// the caller looks, and calls again. `polling`: never sleeps. `false`: the time is over.
-    pub(super) fn sleep(self, until: Deadline, known: u32, polling: bool, ready: impl Fn() -> bool) -> io::Result<bool> {
+    pub(super) fn sleep(
+        self,
+        until: Deadline,
+        known: u32,
+        polling: bool,
+        ready: impl Fn() -> bool,
+    ) -> io::Result<bool> {
         let there = || self.ends.iter().filter(|end| end.process.load(Ordering::Acquire) != 0);
         let bury = || there().for_each(|end| end.bury(self.deaths));
         let Some(left) = until.left() else {

@@ -13,8 +13,8 @@ use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::region::{Plan, Record, RegionKind};
-use crate::step::is_broken;
 use crate::shared::copy_in;
+use crate::step::is_broken;
 use crate::sync::{Commit, Placed, fill, read};
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
@@ -448,7 +448,8 @@ mod tests {
     /// As `docs/format.md` draws it.
     #[test]
     fn the_layout_is_the_promised_one() {
-        let offsets = [offset_of!(Head, deaths), offset_of!(Head, turn), offset_of!(Head, bell), offset_of!(Head, newest)];
+        let offsets =
+            [offset_of!(Head, deaths), offset_of!(Head, turn), offset_of!(Head, bell), offset_of!(Head, newest)];
         assert_eq!(offsets, [20, 24, 64, 128]);
         assert_eq!((offset_of!(Head, writers), size_of::<Head>()), (256, 1280));
         assert_eq!((LATEST_COUNT, LATEST_COPIES), (offset_of!(Head, newest), size_of::<Head>() as u64));

@@ -181,8 +181,7 @@ impl RingOptions {
     /// [`MappingOptions::create`](crate::MappingOptions::create).
     pub fn create(&self, name: &str) -> Result<Ring> {
         let (capacity, flags) = self.shape()?;
-        let found =
-            Content::create(name, &plan(capacity), &self.share, |view, at| init(view, at, capacity, flags))?;
+        let found = Content::create(name, &plan(capacity), &self.share, |view, at| init(view, at, capacity, flags))?;
         Ring::of(found)
     }
 
@@ -370,7 +369,8 @@ mod tests {
     /// As `docs/format.md` draws it.
     #[test]
     fn the_layout_is_the_promised_one() {
-        let offsets = [offset_of!(Head, tail), offset_of!(Head, turn), offset_of!(Head, bells), offset_of!(Head, front)];
+        let offsets =
+            [offset_of!(Head, tail), offset_of!(Head, turn), offset_of!(Head, bells), offset_of!(Head, front)];
         assert_eq!(offsets, [20, 24, 128, 256]);
         assert_eq!((offset_of!(Bells, freed), offset_of!(Front, received)), (16, 4));
         let ends = [offset_of!(Head, receiver), offset_of!(Head, senders), size_of::<Head>()];

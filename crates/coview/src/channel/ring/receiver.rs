@@ -175,7 +175,11 @@ impl Receiver {
         if timeout == Some(Duration::ZERO) {
             self.misses = self.misses.wrapping_add(1);
             let found = self.found()?;
-            return if found.is_none() && self.misses.is_multiple_of(GLANCES) { self.sleep(timeout) } else { Ok(found) };
+            return if found.is_none() && self.misses.is_multiple_of(GLANCES) {
+                self.sleep(timeout)
+            } else {
+                Ok(found)
+            };
         }
         for look in 0..SPINS {
             if let Some(found) = self.found()? {

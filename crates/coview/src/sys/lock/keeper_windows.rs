@@ -42,7 +42,9 @@ fn ask(words: &Words, take: bool) -> io::Result<Option<Taken>> {
         Some(sender) => sender,
         None => {
             let (sender, orders) = channel();
-            std::thread::Builder::new().name("coview-keeper".into()).spawn(move || orders.into_iter().for_each(serve))?;
+            std::thread::Builder::new()
+                .name("coview-keeper".into())
+                .spawn(move || orders.into_iter().for_each(serve))?;
             keeper.insert(sender)
         }
     };

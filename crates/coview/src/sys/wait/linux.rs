@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::thread::{MembarrierCommand, membarrier};
 use rustix::thread::futex::{self, Flags, Timespec, WaitFlags, WaitPtr, WaitvFlags};
+use rustix::thread::{MembarrierCommand, membarrier};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::primitive::{AtomicU32, AtomicU64};
