@@ -303,8 +303,10 @@ impl<T: Record> Reader<T> {
     #[inline]
     pub fn read(&mut self) -> Result<Option<T>> {
         let mut value = MaybeUninit::uninit();
-        // SAFETY: there is room for a T; of what `copy` has written, any bytes are one.
-        unsafe { Ok(self.copy(value.as_mut_ptr())?.then(|| value.assume_init())) }
+        // SAFETY: there is room for a T.
+        let there = unsafe { self.copy(value.as_mut_ptr()) }?;
+        // SAFETY: then it was written, and any bytes are a T.
+        Ok(there.then(|| unsafe { value.assume_init() }))
     }
 
     /// As [`read`](Self::read), into a value that is there: one copy, where a returned value is moved some more times. `false`: there

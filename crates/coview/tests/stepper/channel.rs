@@ -1,8 +1,8 @@
 //! The ring and the latest value, killed at every instruction.
 
-use coview::ErrorKind;
 use coview::latest::Latest;
-use coview::ring::{Receiver, Ring};
+use coview::ring::{Receiver, Ring, RingOptions};
+use coview::{Access, Disposition, ErrorKind, Mapping, Region};
 
 use crate::harness::*;
 
@@ -70,6 +70,80 @@ pub(crate) fn ring_receive() {
         drop(receiver);
         prepare();
         seen == [1, 2]
+    });
+}
+
+/// A claim that its sender dies with, or gives up, was never there.
+pub(crate) fn ring_abort() {
+    let ring = Ring::create(&name("ring abort"), 4096).unwrap();
+    let mut receiver = ring.receiver().unwrap();
+    let victim = |begin: &dyn Fn()| {
+        let mut sender = ring.sender().unwrap();
+        begin();
+        let mut claim = sender.claim(72).unwrap();
+        claim.fill(7);
+        drop(claim);
+        let mut batch = sender.batch().unwrap();
+        assert!(batch.push(&[7; 72]).unwrap());
+    };
+    sweep("ring: claim, batch, give both up", &victim, |at, _| {
+        let mut sender = ring.sender().unwrap_or_else(|e| panic!("killed after {at} instructions: {e}"));
+        sender.send(&[8; 72]).unwrap();
+        drop(sender);
+        assert_eq!(drain(&mut receiver, at), [8], "killed after {at} instructions");
+        told(&mut receiver);
+        false
+    });
+}
+
+/// Whoever dies while it makes a ring, in a mapping that others hold, leaves one that they can use or make.
+pub(crate) fn initialise() {
+    let name = name("initialise");
+    let victim = |begin: &dyn Fn()| {
+        begin();
+        let ring = RingOptions::new().capacity(4096).open_or_create(&name).unwrap();
+        ring.sender().unwrap().send(&[7; 72]).unwrap();
+    };
+    sweep("ring: make, attach, send", &victim, |at, _| {
+        let ring = RingOptions::new().capacity(4096).open_or_create(&name);
+        let ring = ring.unwrap_or_else(|e| panic!("killed after {at} instructions: {e}"));
+        ring.sender().unwrap_or_else(|e| panic!("killed after {at} instructions: {e}")).send(&[8; 72]).unwrap();
+        assert_eq!(drain(&mut ring.receiver().unwrap(), at), [8], "killed after {at} instructions");
+        false
+    });
+    let name = crate::harness::name("initialise region");
+    let held = Mapping::create(&name, 4096).unwrap();
+    let (zeros, view) = ([0; 4096], held.view(Access::ReadWrite).unwrap());
+    let victim = |begin: &dyn Fn()| {
+        begin();
+        let (region, _) = Region::<[u64; 9]>::open_or_create(&name, || [7; 9]).unwrap();
+        assert_eq!(region.read(), [7; 9]);
+    };
+    sweep("region: initialise, read", &victim, |at, _| {
+        let opened = Region::<[u64; 9]>::open_or_create(&name, || [8; 9]);
+        let (region, made) = opened.unwrap_or_else(|e| panic!("killed after {at} instructions: {e}"));
+        let expected = if made == Disposition::Created { [8; 9] } else { [7; 9] };
+        assert_eq!(region.read(), expected, "killed after {at} instructions");
+        view.write(0, &zeros).unwrap();
+        made == Disposition::Created
+    });
+}
+
+pub(crate) fn latest_get() {
+    let latest = Latest::<[u64; 9]>::create(&name("latest get")).unwrap();
+    let mut writer = latest.writer().unwrap();
+    writer.set(&[0; 9]).unwrap();
+    let victim = |begin: &dyn Fn()| {
+        let mut reader = latest.reader();
+        begin();
+        assert!(reader.read().unwrap().is_some());
+    };
+    let mut last = 0;
+    sweep("latest: get", &victim, |at, _| {
+        last += 1;
+        writer.set(&[last; 9]).unwrap();
+        assert_eq!(latest.reader().read().unwrap(), Some([last; 9]), "killed after {at} instructions");
+        false
     });
 }
 

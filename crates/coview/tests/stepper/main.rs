@@ -47,6 +47,9 @@ fn run() {
         placed::condition,
         channel::ring_send,
         channel::ring_receive,
+        channel::ring_abort,
+        channel::initialise,
+        channel::latest_get,
         channel::latest_set,
         channel::attach,
     ];

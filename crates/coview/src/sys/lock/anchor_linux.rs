@@ -80,7 +80,8 @@ impl Pair {
     /// 1. It is this thread's.
     pub(super) unsafe fn is_idle(anchor: *mut Pair) -> bool {
         // SAFETY: (1).
-        unsafe { (*anchor).front.load(Ordering::Relaxed) == Pair::back(anchor) && (*anchor).earlier.is_null() }
+        let pair = unsafe { &*anchor };
+        pair.front.load(Ordering::Relaxed) == Pair::back(anchor) && pair.earlier.is_null()
     }
 
     /// Puts a node between the nodes of the anchor, which are on the list. `false`: there is one already.
