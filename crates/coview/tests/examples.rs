@@ -112,3 +112,8 @@ fn epoll() {
 fn region() {
     prints("region", &["Weather of 32 bytes", "Zugspitze: [-4.5, -11.25]", r"cannot open the region Local\Weather-*"]);
 }
+
+#[test]
+fn frames() {
+    prints("frames", &["picture 1: brightness 10", "picture 2: brightness 20", "picture 3: brightness 30"]);
+}

@@ -36,8 +36,8 @@ pub(super) type Deaths = AtomicU32;
 /// This process, attached.
 pub(super) struct Attached {
     // Before the presence: who sees that nobody is there finds no number either.
-    _process: Signature,
-    _presence: Presence,
+    process: Signature,
+    presence: Presence,
 }
 
 struct Signature {
@@ -81,7 +81,7 @@ impl Side<'_> {
             // Whoever sleeps wakes and sleeps beside us, too.
             self.ring().map_err(|error| explain("attach to", "a channel", error))?;
             let process = Signature { view: Arc::clone(view), offset };
-            return Ok(Some(Attached { _process: process, _presence: presence }));
+            return Ok(Some(Attached { process, presence }));
         }
         Ok(None)
     }
@@ -135,16 +135,35 @@ impl End {
 
     /// Nobody holds this end: counts a death if that is why.
     fn bury(&self, deaths: &Deaths) {
+        self.reclaim(deaths, || ());
+    }
+
+    /// As [`bury`](Self::bury), and takes back what the dead had: nobody attaches here meanwhile. Whether nobody is there.
+    pub(super) fn reclaim(&self, deaths: &Deaths, take_back: impl FnOnce()) -> bool {
         // Otherwise somebody new is there, who has counted it.
-        if let Ok(Some(taken)) = self.presence.try_lock() {
-            if taken == Taken::Abandoned {
-                // Release, both: pairs with the Acquires in `sleep` and of the receivers: who finds nobody here finds the death,
-                // and who finds the death finds what was done before it.
-                deaths.fetch_add(1, Ordering::AcqRel);
-                self.process.store(0, Ordering::Release);
-            }
-            let _ = self.presence.unlock(false);
+        let Ok(Some(taken)) = self.presence.try_lock() else { return false };
+        take_back();
+        if taken == Taken::Abandoned {
+            // Release, both: pairs with the Acquires in `sleep` and of the receivers: who finds nobody here finds the death,
+            // and who finds the death finds what was done before it.
+            deaths.fetch_add(1, Ordering::AcqRel);
+            self.process.store(0, Ordering::Release);
         }
+        let _ = self.presence.unlock(false);
+        true
+    }
+}
+
+impl Attached {
+    /// At which of these ends.
+    pub(super) fn index(&self, ends: &[End]) -> usize {
+        let at = self.process.view.as_ptr().wrapping_add(self.process.offset);
+        (at.addr() - ends.as_ptr().addr()) / size_of::<End>()
+    }
+
+    /// Whether this is still the process that attached, and not a fork of it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.presence.is_ours()
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod frames;
 pub mod latest;
 pub mod ring;
 

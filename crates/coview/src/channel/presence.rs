@@ -23,12 +23,17 @@ impl Presence {
         let presence = || Presence { view: Arc::clone(view), offset, process: std::process::id() };
         Ok(taken.map(|how| (presence(), how == Taken::Abandoned)))
     }
+
+    /// A fork child is not there; its parent is.
+    pub(super) fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
-            return; // a fork child: the parent is still there
+        if !self.is_ours() {
+            return;
         }
         // It fails only when a peer wrote over the words.
         let _ = self.view.place::<Words>(self.offset).map(let_go);

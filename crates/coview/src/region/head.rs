@@ -28,6 +28,8 @@ pub enum RegionKind {
     Latest,
     /// A [`Ring`](crate::ring::Ring).
     Ring,
+    /// [`Frames`](crate::frames::Frames).
+    Frames,
     /// Something that a later version knows.
     Other(u32),
 }
@@ -39,6 +41,7 @@ impl RegionKind {
             RegionKind::Plain => 1,
             RegionKind::Latest => 2,
             RegionKind::Ring => 3,
+            RegionKind::Frames => 4,
             RegionKind::Other(code) => code,
         }
     }
@@ -48,6 +51,7 @@ impl RegionKind {
             1 => RegionKind::Plain,
             2 => RegionKind::Latest,
             3 => RegionKind::Ring,
+            4 => RegionKind::Frames,
             code => RegionKind::Other(code),
         }
     }
@@ -58,6 +62,7 @@ impl RegionKind {
             RegionKind::Plain => "region",
             RegionKind::Latest => "latest value",
             RegionKind::Ring => "ring",
+            RegionKind::Frames => "channel of frames",
             RegionKind::Other(_) => "region of a kind that this version does not know",
         }
     }

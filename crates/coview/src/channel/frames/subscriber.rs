@@ -1,0 +1,281 @@
+//! The receiving end of frames.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::time::Duration;
+
+use super::store::{EVERY, Look, NEWEST, OLDEST, Place, Store, refused};
+use super::{Payload, SUBSCRIBERS};
+use crate::channel::end::{Attached, Peer, died};
+use crate::error::{Error, ErrorKind, Result};
+use crate::primitive::Ordering;
+use crate::sys::wait::Deadline;
+
+/// Looks before a subscriber goes to sleep: about a microsecond, well below what waking up costs.
+const SPINS: u32 = 100;
+/// Attempts to get hold of a frame before it is gone, in one look.
+const TRIES: u32 = 64;
+/// Looks in vain before a subscriber that only polls asks whether somebody has died.
+const GLANCES: u32 = 4096;
+
+/// What happens when a subscriber is slower than the publishers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// It gets every frame: publishers wait for it when there is no room.
+    EveryFrame,
+    /// The oldest frames are dropped; [`Frame::lost`] says how many.
+    DropOldest,
+    /// It gets the newest frame and never an older one.
+    NewestOnly,
+}
+
+/// The end that receives. Dropped, the end is free for another.
+pub struct Subscriber<P: ?Sized> {
+    receiving: Receiving,
+    _payload: PhantomData<fn() -> Box<P>>,
+}
+
+struct Receiving {
+    store: Store,
+    end: Attached,
+    seat: usize,
+    policy: Policy,
+    /// The next frame.
+    next: Cell<u64>,
+    /// Frames that were gone before we came to them, and have not been told of.
+    lost: Cell<u64>,
+    deaths: Cell<u32>,
+    /// Looks in vain.
+    misses: Cell<u32>,
+}
+
+/// A received frame, in place; dropped, its slot is free when the others have read it.
+///
+/// While it is held nobody writes it: a peer that breaks the protocol can make its bytes change under the reader, no more.
+pub struct Frame<'a, P: Payload + ?Sized> {
+    receiving: &'a Receiving,
+    found: Found,
+    _payload: PhantomData<Box<P>>,
+}
+
+struct Found {
+    place: Place,
+    len: usize,
+    number: u64,
+    lost: u64,
+}
+
+impl<P: Payload + ?Sized> Subscriber<P> {
+    pub(super) fn attach(store: Store, policy: Policy) -> Result<Subscriber<P>> {
+        let side = store.subscribers();
+        let Some(end) = side.attach(store.view(), SUBSCRIBERS)? else {
+            let why = format!("there are {SUBSCRIBERS} already, which is the most; end one");
+            return Err(Error::new(ErrorKind::AlreadyExists, "attach a subscriber to", why).on("the frames"));
+        };
+        let seat = end.index(side.ends);
+        store.leave(seat); // what one had that died here
+        let word = match policy {
+            Policy::EveryFrame => EVERY,
+            Policy::DropOldest => OLDEST,
+            Policy::NewestOnly => NEWEST,
+        };
+        let deaths = Cell::new(store.head().publisher_deaths.load(Ordering::Relaxed));
+        let turn = loop {
+            if let Some(turn) = store.turn(Deadline::after(None))? {
+                break turn;
+            }
+        };
+        let next = Cell::new(store.join(&turn, seat, word));
+        drop(turn);
+        let (lost, misses) = (Cell::new(0), Cell::new(0));
+        let receiving = Receiving { store, end, seat, policy, next, lost, deaths, misses };
+        Ok(Subscriber { receiving, _payload: PhantomData })
+    }
+
+    /// The processes that publish.
+    pub fn publishers(&self) -> Vec<Peer> {
+        self.receiving.store.publishers().peers().collect()
+    }
+
+    /// The next frame, waiting for as long as it takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PeerDied`], once for each death, when a publisher died and all that was published has been received;
+    /// [`ErrorKind::Corrupt`] if a peer wrote over the frame, which is passed over.
+    pub fn receive(&self) -> Result<Frame<'_, P>> {
+        loop {
+            if let Some(frame) = self.get(None)? {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// The next frame, if there is one now.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    #[inline]
+    pub fn try_receive(&self) -> Result<Option<Frame<'_, P>>> {
+        self.get(Some(Duration::ZERO))
+    }
+
+    /// The next frame, waiting for at most `timeout`. `None`: the time is over.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    #[inline]
+    pub fn receive_timeout(&self, timeout: Duration) -> Result<Option<Frame<'_, P>>> {
+        self.get(Some(timeout))
+    }
+
+    #[inline]
+    fn get(&self, timeout: Option<Duration>) -> Result<Option<Frame<'_, P>>> {
+        let found = match self.receiving.look()? {
+            None => self.receiving.wait(timeout)?,
+            found => found,
+        };
+        Ok(found.map(|found| Frame { receiving: &self.receiving, found, _payload: PhantomData }))
+    }
+}
+
+impl Receiving {
+    /// Takes the next frame, if it is there.
+    #[inline]
+    fn look(&self) -> Result<Option<Found>> {
+        for _ in 0..TRIES {
+            let next = self.next.get();
+            let number = if self.policy == Policy::NewestOnly { next.max(self.store.newest()) } else { next };
+            match self.store.look(number, self.seat) {
+                Ok(Look::Nothing) => return Ok(None),
+                Ok(Look::Frame(place, len)) => {
+                    let lost = self.lost.take().saturating_add(number - next);
+                    let found = Found { place, len, number, lost };
+                    self.next.set(number.saturating_add(1));
+                    // The frame is ours before publishers are told that we have it.
+                    if let Err(error) = self.store.advance(self.seat, self.next.get()) {
+                        self.release(&found);
+                        return Err(error);
+                    }
+                    return Ok(Some(found));
+                }
+                Ok(Look::Gone) => self.pass_over(number)?,
+                Err(error) => {
+                    self.pass_over(number)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    #[cold]
+    fn pass_over(&self, number: u64) -> Result<()> {
+        let to = self.store.first_from(number.saturating_add(1));
+        self.lost.set(self.lost.get().saturating_add(to.saturating_sub(self.next.get())));
+        self.next.set(to);
+        self.store.advance(self.seat, to)
+    }
+
+    fn release(&self, found: &Found) {
+        if let Place::Slot(slot) = found.place {
+            self.store.unpin(slot, self.seat);
+        }
+    }
+
+    #[inline(never)]
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<Found>> {
+        if timeout == Some(Duration::ZERO) {
+            self.misses.set(self.misses.get().wrapping_add(1));
+            return if self.misses.get().is_multiple_of(GLANCES) { self.sleep(timeout) } else { Ok(None) };
+        }
+        for _ in 0..SPINS {
+            if let Some(found) = self.look()? {
+                return Ok(Some(found));
+            }
+            std::hint::spin_loop();
+        }
+        self.sleep(timeout)
+    }
+
+    /// Sleeps until there is a frame. `None`: the time is over.
+    #[cold]
+    fn sleep(&self, timeout: Option<Duration>) -> Result<Option<Found>> {
+        let until = Deadline::after(timeout);
+        loop {
+            // Acquire: pairs with the Release in `bury`: what the dead had published is there.
+            let deaths = self.store.head().publisher_deaths.load(Ordering::Acquire);
+            if let Some(found) = self.look()? {
+                return Ok(Some(found));
+            }
+            if deaths != self.deaths.replace(deaths) {
+                return Err(died("receive from", "publisher"));
+            }
+            let ready = || self.store.is_out(self.next.get());
+            if !self.store.publishers().sleep(until, deaths, false, ready).map_err(refused)? {
+                return self.look();
+            }
+        }
+    }
+}
+
+impl<P: Payload + ?Sized> Frame<'_, P> {
+    /// Its number: frames are counted from 1, in the order that everybody receives them in.
+    pub fn number(&self) -> u64 {
+        self.found.number
+    }
+
+    /// How many frames before this one the subscriber did not get.
+    pub fn lost(&self) -> u64 {
+        self.found.lost
+    }
+}
+
+impl<P: Payload + ?Sized> Deref for Frame<'_, P> {
+    type Target = P;
+
+    #[inline]
+    fn deref(&self) -> &P {
+        let at = match &self.found.place {
+            Place::Small(words) => std::ptr::from_ref(words).cast(),
+            Place::Slot(slot) => self.receiving.store.bytes(*slot).cast_const(),
+        };
+        // SAFETY: (1) a slot begins at a multiple of 128 and small bytes at one of 16; `look` checked index and length; (2) nobody
+        // takes a slot while our bit is set in its pins; small bytes are a copy.
+        unsafe { P::shared(at, self.found.len) }
+    }
+}
+
+impl<P: Payload + ?Sized> Drop for Frame<'_, P> {
+    #[inline]
+    fn drop(&mut self) {
+        self.receiving.release(&self.found);
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        if self.end.is_ours() {
+            self.store.leave(self.seat);
+            let _ = self.store.subscribers().ring(); // else they look again by themselves
+        }
+    }
+}
+
+impl<P: ?Sized> fmt::Debug for Subscriber<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let receiving = &self.receiving;
+        f.debug_struct("Subscriber")
+            .field("store", &receiving.store)
+            .field("next", &receiving.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Payload + fmt::Debug + ?Sized> fmt::Debug for Frame<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame").field("number", &self.found.number).field("payload", &&**self).finish_non_exhaustive()
+    }
+}
