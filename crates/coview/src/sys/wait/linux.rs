@@ -18,24 +18,6 @@ pub(crate) const BACK_STOP: Duration = back_stop(Duration::from_secs(1));
 /// The most words that can be slept on at once (FUTEX_WAITV_MAX).
 pub(crate) const WORDS_MAX: usize = 128;
 
-/// The most pauses between two looks, and in all: some microseconds, below what falling asleep and being woken cost.
-const PAUSES: [u32; 2] = [64, 256];
-
-/// Looks again and again whether something is `there`, with longer and longer pauses, so that whoever works on it has
-/// its cache line for some time.
-pub(crate) fn spin(there: impl Fn() -> bool) -> bool {
-    let (mut pause, mut left) = (1, PAUSES[1]);
-    while !there() {
-        if left < pause {
-            return false;
-        }
-        (0..pause).for_each(|_| std::hint::spin_loop());
-        left -= pause;
-        pause = (2 * pause).min(PAUSES[0]);
-    }
-    true
-}
-
 /// Sleeps while every word is what is expected, for `left` at most.
 pub(crate) fn sleep(words: &[(&AtomicU32, u32)], left: Duration) -> io::Result<()> {
     let left = left.min(BACK_STOP);

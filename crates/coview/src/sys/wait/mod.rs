@@ -5,7 +5,7 @@
 //! again. `wake_all()` wakes at least one, and whoever is woken and finds no sleepers marked passes it on.
 //! `light_fence()` and `heavy_fence()` order a store and a load of one process against those of another, at the cost of the
 //! one who goes to sleep.
-//! On Linux also `spin(there)`, `sleep(words, left)` and `wake(word, count)` for futexes as they are.
+//! On Linux also `sleep(words, left)` and `wake(word, count)` for futexes as they are.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -18,6 +18,24 @@ mod windows;
 pub(crate) use windows::*;
 
 use std::time::{Duration, Instant};
+
+/// The most pauses between two looks, and in all: some microseconds, below what falling asleep and being woken cost.
+const PAUSES: [u32; 2] = [64, 256];
+
+/// Looks again and again whether something is `there`, with longer and longer pauses, so that whoever works on it has
+/// its cache line for some time.
+pub(crate) fn spin(there: impl Fn() -> bool) -> bool {
+    let (mut pause, mut left) = (1, PAUSES[1]);
+    while !there() {
+        if left < pause {
+            return false;
+        }
+        (0..pause).for_each(|_| std::hint::spin_loop());
+        left -= pause;
+        pause = (2 * pause).min(PAUSES[0]);
+    }
+    true
+}
 
 /// Until when somebody waits.
 #[derive(Debug, Clone, Copy)]
