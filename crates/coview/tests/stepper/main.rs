@@ -12,6 +12,8 @@
 #[cfg(target_os = "linux")]
 mod channel;
 #[cfg(target_os = "linux")]
+mod frames;
+#[cfg(target_os = "linux")]
 mod harness;
 #[cfg(target_os = "linux")]
 mod mapping;
@@ -52,6 +54,12 @@ fn run() {
         channel::latest_get,
         channel::latest_set,
         channel::attach,
+        frames::publish_small,
+        frames::publish_large,
+        frames::receive,
+        frames::receive_while_others_publish,
+        frames::subscribe,
+        frames::reclaim,
     ];
     sweeps.iter().for_each(|sweep| sweep());
     println!("{} sweeps passed, 0 failed", sweeps.len());

@@ -1,7 +1,7 @@
 //! Deliberately broken variants of the protocols: each must be caught by the sweep that stands beside it.
 
 use crate::harness::caught;
-use crate::{channel, mapping, named, placed};
+use crate::{channel, frames, mapping, named, placed};
 
 /// What is broken, and which sweep sees it. The variants stand in the sources, at `is_broken`.
 const MUTANTS: &[(&str, &str, fn())] = &[
@@ -16,6 +16,14 @@ const MUTANTS: &[(&str, &str, fn())] = &[
     ("sequence lock: the number before the value", "placed sequence lock: write", placed::sequence_lock),
     ("latest: the number before the value", "latest: set", channel::latest_set),
     ("ring: the header before the record", "ring: claim, fill, commit", channel::ring_send),
+    ("frames: the number before the bytes", "frames: publish a small one", frames::publish_small),
+    ("frames: loans of the dead stay", "frames: loan, fill, publish", frames::publish_large),
+    ("frames: pins of the dead stay", "frames: receive and release", frames::receive),
+    (
+        "frames: pinned without a second look",
+        "frames: receive, while others publish",
+        frames::receive_while_others_publish,
+    ),
     (
         "create: published before it is locked",
         "mapping: create, while another does",

@@ -280,6 +280,7 @@ impl Store {
         let before = number.wrapping_sub(self.shape.entries);
         if is_broken("frames: the number before the bytes") {
             entry.number.store(here(number), Ordering::Release);
+            (0..100).for_each(|_| std::hint::spin_loop());
         }
         // SeqCst: with the look at the pins in `is_free`, against the pin and the second look in `look`. Small frames are not pinned.
         let small = entry.what.load(Ordering::Relaxed) & INLINE != 0;

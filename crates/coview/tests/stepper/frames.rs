@@ -1,0 +1,174 @@
+//! Frames, killed at every instruction of publishing, receiving, subscribing and taking back.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use coview::ErrorKind;
+use coview::frames::{Frames, FramesOptions, Policy, Publisher, Subscriber};
+
+use crate::harness::*;
+
+const SLOTS: usize = 4;
+const LARGE: usize = 300;
+
+fn frames(text: &str) -> Frames<[u8]> {
+    FramesOptions::new().slot(LARGE).budget(SLOTS * 384).create(&name(text)).unwrap()
+}
+
+fn publisher(frames: &Frames<[u8]>, at: u32) -> Publisher<[u8]> {
+    frames.publisher().unwrap_or_else(|e| panic!("killed after {at} instructions: {e}"))
+}
+
+/// All slots can be had at once: none has leaked.
+fn all_slots(frames: &Frames<[u8]>, at: u32) {
+    let publisher = publisher(frames, at);
+    let loans: Vec<_> = (0..SLOTS).map_while(|_| publisher.loan_timeout(LARGE, Duration::ZERO).unwrap()).collect();
+    assert_eq!(loans.len(), SLOTS, "killed after {at} instructions: slots have leaked");
+}
+
+/// Every frame is whole: its bytes all say the same. Which came.
+fn drain(subscriber: &Subscriber<[u8]>, at: u32) -> Vec<u8> {
+    let mut seen = Vec::new();
+    loop {
+        match subscriber.receive_timeout(Duration::from_micros(1)) {
+            Ok(None) => return seen,
+            Ok(Some(frame)) => {
+                assert!(frame.iter().all(|byte| *byte == frame[0]), "killed after {at} instructions: torn");
+                assert_eq!(frame.lost(), 0, "killed after {at} instructions");
+                seen.push(frame[0]);
+            }
+            Err(error) => assert_eq!(error.kind(), ErrorKind::PeerDied),
+        }
+    }
+}
+
+fn publish(label: &str, len: usize) {
+    let frames = frames(label);
+    let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
+    let victim = |begin: &dyn Fn()| {
+        let publisher = frames.publisher().unwrap();
+        begin();
+        let mut loan = publisher.loan(len).unwrap();
+        loan.fill(7);
+        loan.publish().unwrap();
+    };
+    sweep(label, &victim, |at, _| {
+        let seen = drain(&subscriber, at);
+        assert!(seen.is_empty() || seen == [7], "killed after {at} instructions: {seen:?}");
+        publisher(&frames, at).send(&vec![8; len]).unwrap();
+        assert_eq!(drain(&subscriber, at), [8], "killed after {at} instructions");
+        all_slots(&frames, at);
+        seen.is_empty()
+    });
+}
+
+/// A publisher dies anywhere between loan and publish: its frame is there whole or not at all, and the next one's follows.
+pub(crate) fn publish_small() {
+    publish("frames: publish a small one", 100);
+}
+
+pub(crate) fn publish_large() {
+    publish("frames: loan, fill, publish", LARGE);
+}
+
+/// A subscriber dies anywhere with a frame: nobody waits for it, and its slot is free.
+pub(crate) fn receive() {
+    let frames = frames("frames receive");
+    let held = frames.publisher().unwrap();
+    held.send(&[1; LARGE]).unwrap();
+    let victim = |begin: &dyn Fn()| {
+        let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
+        begin();
+        let frame = subscriber.receive().unwrap();
+        assert!(frame.iter().all(|byte| *byte == 1));
+        drop(frame);
+        drop(subscriber);
+    };
+    sweep("frames: receive and release", &victim, |at, _| {
+        all_slots(&frames, at);
+        for _ in 0..2 * SLOTS {
+            assert!(held.loan_timeout(LARGE, SOON).unwrap().is_some(), "killed after {at} instructions");
+            held.send(&[1; LARGE]).unwrap();
+        }
+        false
+    });
+}
+
+/// A subscriber stands still anywhere, others publish all over it, and it goes on: what it gets is the frame that it says it is.
+pub(crate) fn receive_while_others_publish() {
+    let (frames, notes) = (frames("frames receive beside"), Notes::new());
+    let (held, published) = (frames.publisher().unwrap(), std::cell::Cell::new(0u64));
+    let send = || {
+        published.set(published.get() + 1);
+        held.send(&[published.get() as u8; LARGE]).unwrap();
+    };
+    let victim = |begin: &dyn Fn()| {
+        let subscriber = frames.subscriber(Policy::DropOldest).unwrap();
+        begin();
+        let frame = subscriber.receive().unwrap();
+        let right = frame.iter().all(|byte| *byte == frame.number() as u8);
+        notes.word(0).store(1 + u32::from(right), Ordering::Relaxed);
+        std::mem::forget(frame);
+        std::mem::forget(subscriber);
+    };
+    let prepare = || {
+        notes.word(0).store(0, Ordering::Relaxed);
+        send();
+    };
+    let interfere = || (0..2 * SLOTS).for_each(|_| send());
+    sweep_pauses("frames: receive, while others publish", &prepare, &victim, &interfere, &|at| {
+        assert_eq!(notes.word(0).load(Ordering::Relaxed), 2, "paused after {at} instructions: another frame's bytes");
+    });
+    all_slots(&frames, 0);
+}
+
+/// Whoever dies while it subscribes keeps nobody waiting, and its place is free.
+pub(crate) fn subscribe() {
+    let frames = frames("frames subscribe");
+    let held = frames.publisher().unwrap();
+    let victim = |begin: &dyn Fn()| {
+        begin();
+        drop(frames.subscriber(Policy::EveryFrame).unwrap());
+    };
+    sweep("frames: subscribe, leave", &victim, |at, _| {
+        for _ in 0..2 * SLOTS {
+            held.loan_timeout(LARGE, SOON).unwrap().expect("nobody is waited for").publish().unwrap();
+        }
+        let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
+        drop(drain(&subscriber, at));
+        held.send(b"alive").unwrap();
+        assert_eq!(&*subscriber.receive().unwrap(), b"alive", "killed after {at} instructions");
+        false
+    });
+}
+
+/// Who takes back what the dead had dies, too: the next one does.
+pub(crate) fn reclaim() {
+    let frames = frames("frames reclaim");
+    let held = frames.publisher().unwrap();
+    // Killed with a frame in its hands and the other slots on loan.
+    let leave_dead = || {
+        held.send(&[1; LARGE]).unwrap();
+        kill(start(&|begin| {
+            let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
+            let publisher = frames.publisher().unwrap();
+            let frame = subscriber.receive().unwrap();
+            let loans: Vec<_> = (1..SLOTS).map(|_| publisher.loan(LARGE).unwrap()).collect();
+            begin();
+            drop((frame, loans));
+        }));
+    };
+    leave_dead();
+    let victim = |begin: &dyn Fn()| {
+        let publisher = frames.publisher().unwrap();
+        begin();
+        let loans: Vec<_> = (0..SLOTS).map_while(|_| publisher.loan_timeout(LARGE, Duration::ZERO).unwrap()).collect();
+        assert_eq!(loans.len(), SLOTS);
+        loans.into_iter().for_each(|loan| loan.publish().unwrap());
+    };
+    sweep("frames: take back what the dead had", &victim, |at, _| {
+        all_slots(&frames, at);
+        leave_dead();
+        false
+    });
+}
