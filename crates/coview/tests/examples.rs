@@ -105,7 +105,7 @@ fn tokio() {
 #[test]
 #[cfg(target_os = "linux")]
 fn epoll() {
-    prints("epoll", &["3 pieces of work, then told to stop"]);
+    prints("epoll", &["log: three more", "3 pieces of work, then told to stop"]);
 }
 
 #[test]

@@ -24,9 +24,9 @@ const FLOORS: &[(&str, u8)] = &[
     ("named", 4),
     ("region", 5),
     ("bridge", 5),
-    ("os", 5),
     ("channel", 6),
     ("inspect", 6),
+    ("os", 7),
 ];
 
 fn floor(module: &str) -> Option<u8> {

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 
+use super::future::Listening;
 use super::presence::Presence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
@@ -32,6 +34,9 @@ pub(super) struct End {
 
 /// How many have died at ends of one kind, since the channel was made.
 pub(super) type Deaths = AtomicU32;
+
+/// Looks at ends that nobody has and nobody has given up, before they are left alone.
+const LOOKS: u32 = 4;
 
 /// This process, attached.
 pub(super) struct Attached {
@@ -124,6 +129,35 @@ impl Side<'_> {
         if self.bell.word().sleep_beside(left, peers)? {
             bury();
         }
+        Ok(true)
+    }
+
+    /// As [`sleep`](Self::sleep), without sleeping: `waker` is woken when the caller should look again. `false`: now.
+    pub(super) fn listen(
+        self,
+        listening: &mut Listening,
+        waker: &Waker,
+        known: u32,
+        ready: impl Fn() -> bool,
+    ) -> io::Result<bool> {
+        let there = || self.ends.iter().filter(|end| end.process.load(Ordering::Acquire) != 0);
+        let is_news = || ready() || self.deaths.load(Ordering::Acquire) != known;
+        for _ in 0..LOOKS {
+            let peers = || {
+                // First who is there, then who has died, as in `sleep`.
+                let locks = there().map(|end| &end.presence).collect();
+                (!is_news()).then_some(locks)
+            };
+            match listening.listen(self.bell.word(), waker, peers)? {
+                Some(false) => return Ok(true),
+                Some(true) => there().for_each(|end| end.bury(self.deaths)),
+                None => return Ok(false),
+            }
+            if is_news() {
+                return Ok(false);
+            }
+        }
+        // An end that says who is there, and nobody has it: a peer wrote over it. All others are listened to.
         Ok(true)
     }
 }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
+use super::Listening;
 use super::content::Content;
 use super::end::{Attached, Deaths, End, Peer, Side, died};
 use crate::error::{Error, ErrorKind, Result};
@@ -389,6 +391,31 @@ impl<T: Record> Reader<T> {
     /// The processes that write.
     pub fn writers(&self) -> Vec<Peer> {
         self.shared.writers().peers().collect()
+    }
+
+    /// The newest value if it is another; `None`: it is not, and `waker` is woken when it may be.
+    pub(crate) fn poll(&mut self, listening: &mut Listening, waker: &Waker) -> Result<Option<T>> {
+        let shared = self.shared.clone();
+        for _ in 0..TRIES {
+            let seen = self.seen;
+            if shared.newest() != seen {
+                return self.read();
+            }
+            let deaths = shared.head().deaths.load(Ordering::Acquire); // pairs with the Release in `bury`
+            if deaths != std::mem::replace(&mut self.deaths, deaths) {
+                return Err(died("wait for", "writer"));
+            }
+            let ready = || shared.newest() != seen;
+            if shared.writers().listen(listening, waker, deaths, ready).map_err(refused)? {
+                return Ok(None);
+            }
+        }
+        waker.wake_by_ref();
+        Ok(None)
+    }
+
+    pub(crate) fn listening(&self) -> Listening {
+        Listening::new(&self.shared.view)
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<T>> {

@@ -8,6 +8,8 @@ pub mod ring;
 
 mod content;
 mod end;
+mod future;
 mod presence;
 
 pub use end::Peer;
+pub(crate) use future::Listening;

@@ -11,6 +11,7 @@ use rustix::net::{
     SocketType,
 };
 
+pub use super::watched_linux::Watched;
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Mapping;

@@ -4,5 +4,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(target_os = "linux")]
+mod watched_linux;
 #[cfg(windows)]
 pub mod windows;

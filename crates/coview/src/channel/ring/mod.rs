@@ -30,6 +30,8 @@ const SKIP: u64 = 1 << 62;
 const UNIT: u32 = 8;
 /// Looks before a receiver or a sender goes to sleep: about a microsecond, well below what waking up costs.
 const SPINS: u32 = 100;
+/// Looks of one who does not sleep, before it lets others run.
+const TRIES: u32 = 4;
 const SEVERAL: u32 = 1;
 const POLLING: u32 = 2;
 
@@ -342,6 +344,16 @@ impl Shared {
             }
             at = next;
         }
+    }
+
+    /// Nobody is woken in a ring where both sides only ever look.
+    fn may_listen(&self, operation: &'static str) -> Result<()> {
+        if !self.polling {
+            return Ok(());
+        }
+        let why =
+            "it was made for polling, so nobody is woken; look again (try_receive, try_send) as often as you like";
+        Err(Error::new(ErrorKind::Unsupported, operation, why).on("the ring"))
     }
 
     fn senders(&self) -> Side<'_> {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::task::Waker;
 use std::time::Duration;
 
-use super::{READY, SKIP, SPINS, Shared, UNIT, units_of};
+use super::{READY, SKIP, SPINS, Shared, TRIES, UNIT, units_of};
+use crate::channel::Listening;
 use crate::channel::end::{Attached, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
@@ -220,6 +222,42 @@ impl Receiver {
                 std::hint::spin_loop();
             }
         }
+    }
+
+    /// The next record; `None`: there is none, and `waker` is woken when there may be.
+    pub(crate) fn poll(&mut self, listening: &mut Listening, waker: &Waker) -> Result<Option<(u32, usize)>> {
+        if let Some(found) = self.found()? {
+            return Ok(Some(found));
+        }
+        self.ring.may_listen("receive from")?;
+        self.free()?;
+        let ring = self.ring.clone();
+        for _ in 0..TRIES {
+            // Acquire: as in `sleep`.
+            let deaths = ring.head().sender_deaths.load(Ordering::Acquire);
+            if let Some(found) = self.found()? {
+                return Ok(Some(found));
+            }
+            if deaths != std::mem::replace(&mut self.deaths, deaths) {
+                return Err(died("receive from", "sender"));
+            }
+            let ready = || ring.header(self.at).load(Ordering::Relaxed) & READY != 0;
+            let listens = ring.senders().listen(listening, waker, deaths, ready);
+            if listens.map_err(|error| explain("receive from", "a ring", error))? {
+                return Ok(None);
+            }
+        }
+        waker.wake_by_ref();
+        Ok(None)
+    }
+
+    pub(crate) fn listening(&self) -> Listening {
+        Listening::new(&self.ring.view)
+    }
+
+    /// The record that a look has found.
+    pub(crate) fn record(&mut self, (at, len): (u32, usize)) -> Record<'_> {
+        Record { receiver: self, at, len }
     }
 
     /// Tells how far the bytes are free.

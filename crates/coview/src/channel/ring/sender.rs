@@ -3,9 +3,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::task::Waker;
 use std::time::Duration;
 
-use super::{READY, SENDERS, SKIP, SPINS, Shared, UNIT, units_of};
+use super::{READY, SENDERS, SKIP, SPINS, Shared, TRIES, UNIT, units_of};
+use crate::channel::Listening;
 use crate::channel::end::{Attached, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
@@ -227,6 +229,43 @@ impl Sender {
             self.end_turn();
         }
         at
+    }
+
+    /// Whether a record of `len` bytes has room; if not, `waker` is woken when it may have.
+    pub(crate) fn poll(&mut self, len: usize, listening: &mut Listening, waker: &Waker) -> Result<bool> {
+        self.check(len)?;
+        let failed = |error| explain("send to", "a ring", error);
+        let ring = self.ring.clone();
+        let head = ring.head();
+        for _ in 0..TRIES {
+            if !self.turn(Some(Duration::ZERO))? {
+                self.ring.may_listen("send to")?;
+                if listening.listen_beside(&head.turn, waker).map_err(failed)? {
+                    return Ok(false);
+                }
+                continue;
+            }
+            let at = self.fit(self.tail, len);
+            self.end_turn();
+            if at?.is_some() {
+                return Ok(true);
+            }
+            self.ring.may_listen("send to")?;
+            let deaths = head.receiver_deaths.load(Ordering::Acquire); // pairs with the Release in `bury`
+            if deaths != std::mem::replace(&mut self.deaths, deaths) {
+                return Err(died("send to", "receiver"));
+            }
+            let ready = || head.front.free.load(Ordering::Relaxed) != self.free;
+            if ring.receivers().listen(listening, waker, deaths, ready).map_err(failed)? {
+                return Ok(false);
+            }
+        }
+        waker.wake_by_ref();
+        Ok(false)
+    }
+
+    pub(crate) fn listening(&self) -> Listening {
+        Listening::new(&self.ring.view)
     }
 
     fn check(&self, len: usize) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::sys::wait::{Deadline, Spot, sleep, wake};
 
 impl Words {
     #[inline(always)]
-    fn robust(&self) -> Robust<'_> {
+    pub(crate) fn robust(&self) -> Robust<'_> {
         // A placed lock is taken once: the depth stays 0.
         Robust { word: &self.word, waiting: &self.waiting, depth: &self.reserved, node: Node::Placed }
     }
@@ -109,7 +109,7 @@ impl Words {
     }
 
     /// What a sleeper expects of the word for as long as it has its owner.
-    fn owned(&self) -> Option<(&AtomicU32, u32)> {
+    pub(crate) fn owned(&self) -> Option<(&AtomicU32, u32)> {
         loop {
             match self.robust().expect() {
                 Some(expected) => return Some((&self.word, expected)),

@@ -91,6 +91,10 @@ struct Entry {
 }
 
 impl Helper {
+    fn has_room(&self, target: &Target) -> bool {
+        self.entries.iter().map(|entry| entry.target.places()).sum::<usize>() + target.places() <= PLACES
+    }
+
     fn ring(&mut self) {
         if self.asleep && !self.rung {
             self.rung = true;
@@ -137,7 +141,7 @@ impl Helpers {
                 Some(old)
             }
             None => {
-                let at = match state.helpers.iter().position(|helper| helper.entries.len() < PLACES) {
+                let at = match state.helpers.iter().position(|helper| helper.has_room(&target)) {
                     Some(at) => at,
                     None => self.start(&mut state)?,
                 };

@@ -17,6 +17,8 @@ use crate::sys::wait;
 
 /// As many words as one thread can sleep on, less its bell.
 pub(super) const PLACES: usize = wait::WORDS_MAX - 1;
+/// The longest sleep where the kernel does not order the stores of others.
+const UNFENCED: Duration = Duration::from_millis(1);
 
 /// A futex word and what stands there as long as there is nothing to tell.
 ///
@@ -26,6 +28,10 @@ pub(super) const PLACES: usize = wait::WORDS_MAX - 1;
 pub(super) struct Target {
     word: *const AtomicU32,
     expected: u32,
+    /// A word that says whether the first was changed and changed back. Nobody is woken by it.
+    count: Option<(*const AtomicU32, u32)>,
+    /// Whoever changes the word may not have seen that somebody sleeps.
+    unfenced: bool,
 }
 
 // SAFETY: the word is shared between processes and touched atomically alone; that it is mapped is in `Alarm::arm`.
@@ -33,7 +39,23 @@ unsafe impl Send for Target {}
 
 impl Target {
     pub(super) fn new(word: &AtomicU32, expected: u32) -> Target {
-        Target { word, expected }
+        Target { word, expected, count: None, unfenced: false }
+    }
+
+    /// Whoever changes `word` changes `count` in the same step. The kernel takes this one to sleep behind the other: so it has not been
+    /// changed and changed back before we slept on it.
+    pub(super) fn counted(self, count: &AtomicU32, value: u32) -> Target {
+        Target { count: Some((count, value)), ..self }
+    }
+
+    /// Is looked at every millisecond.
+    pub(super) fn unfenced(self, unfenced: bool) -> Target {
+        Target { unfenced, ..self }
+    }
+
+    /// How many words it is.
+    pub(super) fn places(&self) -> usize {
+        1 + usize::from(self.count.is_some())
     }
 
     /// # Safety
@@ -41,6 +63,17 @@ impl Target {
     unsafe fn word<'a>(&self) -> &'a AtomicU32 {
         // SAFETY: (1), so by the contract of `Alarm::arm` it is mapped.
         unsafe { &*self.word }
+    }
+
+    /// What is slept on, and what stands there until then.
+    ///
+    /// # Safety
+    /// As [`Target::word`].
+    unsafe fn words<'a>(&self) -> impl Iterator<Item = (&'a AtomicU32, u32)> + use<'a> {
+        // SAFETY: (1) of both.
+        let first = (unsafe { self.word() }, self.expected);
+        // SAFETY: as in `word`.
+        std::iter::once(first).chain(self.count.map(|(count, value)| (unsafe { &*count }, value)))
     }
 
     /// Whether something else stands there; then everybody is woken who sleeps on it: the one who should have woken
@@ -51,7 +84,8 @@ impl Target {
     unsafe fn has_changed(&self) -> bool {
         // SAFETY: (1) of both.
         let word = unsafe { self.word() };
-        let changed = word.load(Ordering::SeqCst) != self.expected;
+        // SAFETY: (1) of both.
+        let changed = unsafe { self.words() }.any(|(word, expected)| word.load(Ordering::SeqCst) != expected);
         if changed {
             wait::wake(word, u32::MAX >> 1);
         }
@@ -88,11 +122,12 @@ pub(super) struct Slept {
 pub(super) fn sleep(bell: &Bell, targets: &Targets) -> Slept {
     let mut words = vec![(&bell.0, 0)];
     // SAFETY: who disarms an alarm that we sleep on waits for the end of this sleep.
-    words.extend(targets.iter().map(|(_, target)| (unsafe { target.word() }, target.expected)));
+    words.extend(targets.iter().flat_map(|(_, target)| unsafe { target.words() }));
     // There is room for one name; the wake-ups of the others come with the back-stop, should this process be killed
     // together with the one that was to wake all.
     let pending = words.get(1).and_then(|(word, _)| Some(me().ok()?.pending_on(word)));
-    let slept = wait::sleep(&words, Duration::MAX);
+    let unfenced = targets.iter().any(|(_, target)| target.unfenced);
+    let slept = wait::sleep(&words, if unfenced { UNFENCED } else { Duration::MAX });
     if slept.is_err() {
         // A word that the kernel does not like, and it does not say which: all look for themselves, at their leisure.
         std::thread::sleep(Duration::from_millis(1));
@@ -104,7 +139,7 @@ impl Slept {
     /// Whether the one whose target this is should look.
     pub(super) fn tells(&mut self, _id: u64, target: &Target) -> bool {
         // SAFETY: it stands on the list of the armed, whose lock we have.
-        self.failed || unsafe { target.has_changed() }
+        self.failed || target.unfenced || unsafe { target.has_changed() }
     }
 
     pub(super) fn settle(self) {

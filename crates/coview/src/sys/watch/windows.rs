@@ -84,6 +84,13 @@ impl PartialEq for Target {
     }
 }
 
+impl Target {
+    /// How many handles it is.
+    pub(super) fn places(&self) -> usize {
+        1
+    }
+}
+
 /// What wakes a helper to look at its list again.
 #[derive(Debug)]
 pub(super) struct Bell(OwnedHandle);
