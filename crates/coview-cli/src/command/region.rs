@@ -30,7 +30,7 @@ pub(crate) fn kind(info: &RegionInfo) -> String {
 pub(crate) fn summary(info: &RegionInfo) -> String {
     let mut text = kind(info);
     match info.content.end - info.content.start {
-        0 => text += &format!(", content at {}", info.content.start),
+        0 => text += ", no value yet",
         size => text += &format!(", {size} bytes at {}", info.content.start),
     }
     text += if info.initialised { ", made" } else { ", not initialised; begun" };

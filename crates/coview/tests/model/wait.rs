@@ -69,6 +69,11 @@ impl<'a> Spot<'a> {
         self.0
     }
 
+    /// The model has one word for both halves, so what this prevents is not modelled.
+    pub(crate) fn state(self) -> Option<&'a AtomicU32> {
+        None
+    }
+
     pub(crate) fn prepare(self) -> io::Result<()> {
         Ok(())
     }

@@ -171,12 +171,13 @@ impl<'a> CommitWord<'a> {
         peers: impl FnOnce() -> Option<Vec<&'p Words>>,
     ) -> io::Result<bool> {
         self.spot().prepare()?;
+        let rings = self.state();
         let expected = self.expect(|_| None).unwrap_or(SLEEPERS_WORD);
         let left = if heavy_fence() { left } else { left.min(UNFENCED) };
         let Some(peers) = peers() else {
             return Ok(false);
         };
-        let gone = park(self.spot(), expected, &peers, left)?;
+        let gone = park(self.spot(), [expected, rings], &peers, left)?;
         if !Spot::WAKES_ALL {
             self.relay();
         }

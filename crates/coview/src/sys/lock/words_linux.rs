@@ -134,19 +134,21 @@ impl Words {
     }
 }
 
-/// Sleeps on a word, and on the locks of `peers`: whether one of these has no owner.
-pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Duration) -> io::Result<bool> {
+/// Sleeps on both halves of a word, and on the locks of `peers`: whether one of these has no owner. `expected`: of the half that
+/// is slept on and of the state.
+pub(crate) fn park(spot: Spot<'_>, expected: [u32; 2], peers: &[&Words], left: Duration) -> io::Result<bool> {
+    let state = spot.state().map(|state| (state, expected[1]));
+    let mut watched: Vec<_> = std::iter::once((spot.word(), expected[0])).chain(state).collect();
     if peers.is_empty() {
-        spot.sleep(expected, left)?;
+        sleep(&watched, left)?;
         return Ok(false);
     }
     // Counted, so that one who gives a lock back in peace wakes us too.
     peers.iter().for_each(|peer| peer.robust().enlist());
     let words: Vec<_> = peers.iter().map_while(|peer| peer.owned()).collect();
-    let slept = match words.len() == peers.len() {
-        true => sleep(&[&[(spot.word(), expected)], &words[..]].concat(), left),
-        false => Ok(()),
-    };
+    let all = words.len() == peers.len();
+    watched.extend(words);
+    let slept = if all { sleep(&watched, left) } else { Ok(()) };
     peers.iter().for_each(|peer| peer.robust().retire());
     slept?;
     let gone = peers.iter().find(|peer| peer.robust().owner().0.is_none());

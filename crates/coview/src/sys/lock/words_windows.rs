@@ -107,9 +107,9 @@ impl Words {
 }
 
 /// Sleeps on a word, and on the locks of `peers`: whether one of these has no owner.
-pub(crate) fn park(spot: Spot<'_>, expected: u32, peers: &[&Words], left: Duration) -> io::Result<bool> {
+pub(crate) fn park(spot: Spot<'_>, expected: [u32; 2], peers: &[&Words], left: Duration) -> io::Result<bool> {
     if peers.is_empty() {
-        spot.sleep(expected, left)?;
+        spot.sleep(expected[0], left)?;
         return Ok(false);
     }
     let wake = kernel_object(KernelObject::Wake, spot.id())?;

@@ -114,6 +114,14 @@ impl<'a> Spot<'a> {
         self.0
     }
 
+    /// The other half, where the state stands: whoever changes it while a sleeper lies down keeps it awake, also if the futex is
+    /// marked again meanwhile.
+    pub(crate) fn state(self) -> Option<&'a AtomicU32> {
+        let half = if cfg!(target_endian = "little") { -1 } else { 1 };
+        // SAFETY: as in `of`, of the same atomic.
+        Some(unsafe { AtomicU32::from_ptr(self.0.as_ptr().wrapping_offset(half)) })
+    }
+
     /// Nothing needs to be there before somebody can be woken.
     pub(crate) fn prepare(self) -> io::Result<()> {
         Ok(())

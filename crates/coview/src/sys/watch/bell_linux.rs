@@ -5,7 +5,6 @@ use std::task::Waker;
 
 use super::helper::{Alarm, Helpers};
 use super::linux::{Target, helpers};
-use crate::primitive::AtomicU32;
 use crate::sys::lock::{CommitWord, Words};
 use crate::sys::wait::heavy_fence;
 
@@ -61,11 +60,12 @@ impl Listener {
     ) -> io::Result<Option<bool>> {
         self.come_home();
         // Before the mark: a ring between the two is seen as a ring.
-        let (rings, state) = (state_half(bell), bell.state());
+        let rings = bell.state();
         let Some(expected) = bell.expect(|_| None) else {
             return Ok(None);
         };
-        let target = Target::new(bell.spot().word(), expected).counted(rings, state).unfenced(!heavy_fence());
+        let target = Target::new(bell.spot().word(), expected).counted(bell.spot().state(), rings);
+        let target = target.unfenced(!heavy_fence());
         // SAFETY: (1), and dropping the listener disarms the alarm.
         unsafe { self.bell.arm(target, waker) }?;
         let Some(peers) = peers() else {
@@ -109,12 +109,4 @@ impl Listener {
             self.home = helpers();
         }
     }
-}
-
-/// The half of the word that is not slept on, where each ring is counted.
-fn state_half(bell: CommitWord<'_>) -> &AtomicU32 {
-    let half = if cfg!(target_endian = "little") { 0 } else { 1 };
-    let at = bell.word.as_ptr().cast::<u32>().wrapping_add(half);
-    // SAFETY: it lies inside the atomic, which lives as long, is aligned for it, and is only touched atomically.
-    unsafe { AtomicU32::from_ptr(at) }
 }

@@ -44,8 +44,8 @@ impl Target {
 
     /// Whoever changes `word` changes `count` in the same step. The kernel takes this one to sleep behind the other: so it has not been
     /// changed and changed back before we slept on it.
-    pub(super) fn counted(self, count: &AtomicU32, value: u32) -> Target {
-        Target { count: Some((count, value)), ..self }
+    pub(super) fn counted(self, count: Option<&AtomicU32>, value: u32) -> Target {
+        Target { count: count.map(|count| (std::ptr::from_ref(count), value)), ..self }
     }
 
     /// Is looked at every millisecond.
