@@ -79,7 +79,7 @@ impl Side<'_> {
             let Some((presence, died)) = Presence::take(view, offset)? else {
                 continue;
             };
-            if died {
+            if died && end.peer().is_some() {
                 self.deaths.fetch_add(1, Ordering::AcqRel);
             }
             end.process.store(std::process::id(), Ordering::Release);
@@ -177,7 +177,8 @@ impl End {
         // Otherwise somebody new is there, who has counted it.
         let Ok(Some(taken)) = self.presence.try_lock() else { return false };
         take_back();
-        if taken == Taken::Abandoned {
+        // Without a number it was whoever buried the one before that died.
+        if taken == Taken::Abandoned && self.peer().is_some() {
             // Release, both: pairs with the Acquires in `sleep` and of the receivers: who finds nobody here finds the death,
             // and who finds the death finds what was done before it.
             deaths.fetch_add(1, Ordering::AcqRel);
