@@ -20,6 +20,7 @@ const ROOMS: &[Rooms] = &[
     Rooms { below: "crates/coview-cli/src/", platform: &["os"], unsafety: &["os"] },
     // Linux alone, so far: `main` says so elsewhere.
     Rooms { below: "crates/coview-bench/src/", platform: &["main", "lib"], unsafety: &["bare", "pair"] },
+    Rooms { below: "crates/coview-capi/src/", platform: &["lib", "win32"], unsafety: &["model", "win32"] },
     Rooms { below: "xtask/src/", platform: &[], unsafety: &[] },
 ];
 

@@ -1,0 +1,1 @@
+//! `coview.h`: the library's own model for C and C++.
