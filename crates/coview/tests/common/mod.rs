@@ -10,6 +10,7 @@ pub(crate) mod place;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes, also under Wine on a busy machine.
@@ -64,11 +65,21 @@ pub(crate) fn command_of(program: impl AsRef<std::ffi::OsStr>, role: &str, args:
     command
 }
 
+/// Held while a process is being started.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Waits until no other test is starting a process. On Linux a child has all that its parent holds until it runs its
+/// program (`docs/platforms.md`): what was dropped before this call is gone after it.
+pub(crate) fn settled() {
+    drop(STARTING.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
 /// Starts a process. Wine 8 fails at that now and then, about once in a thousand times, when another thread starts one too
 /// (`ERROR_INTERNAL_ERROR`); so there are three attempts.
 fn start(command: &mut Command) -> std::io::Result<std::process::Child> {
     const INTERNAL_ERROR: Option<i32> = Some(1359);
     let mut attempts = 0;
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         attempts += 1;
         match command.spawn() {
