@@ -86,6 +86,20 @@ fn of_a_latest_value_the_newest_is_shown() {
 }
 
 #[test]
+fn of_latest_bytes_the_newest_are_shown() {
+    let name = name("newest bytes");
+    let latest = Latest::<[u8]>::create(&name).unwrap();
+    refused(&["read", &name], 1, &["nobody has given the region a value yet"]);
+    let mut writer = latest.writer().unwrap();
+    for value in [&b"the first and longer one"[..], b"the second"] {
+        writer.set(value).unwrap();
+    }
+    assert_eq!(good(&["read", &name]), b"the second");
+    assert_eq!(json_of(&["read", &name, "--as", "json"])["text"], "the second");
+    assert!(good(&["read", &name, "--as", "raw"]).starts_with(b"coviewRG"));
+}
+
+#[test]
 fn a_number_alone_is_shown() {
     let name = name("number");
     let _region = Region::<f64>::create(&name, &9.81).unwrap();

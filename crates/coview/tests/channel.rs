@@ -43,7 +43,7 @@ fn send_records(args: &[String]) {
 
 #[test]
 fn child() {
-    common::child(&[ring_roles(), latest_and_hostile_roles()].concat());
+    common::child(&[ring_roles(), latest_roles(), hostile_roles()].concat());
 }
 
 fn ring_roles() -> Vec<(&'static str, Role)> {
@@ -87,13 +87,20 @@ fn ring_roles() -> Vec<(&'static str, Role)> {
     ]
 }
 
-fn latest_and_hostile_roles() -> Vec<(&'static str, Role)> {
+fn latest_roles() -> Vec<(&'static str, Role)> {
     vec![
         ("set for ever", |args| {
             let mut writer = Latest::<[u64; 40]>::open(&args[0]).unwrap().writer().unwrap();
             say("writing");
             for n in 1.. {
                 writer.set(&[n; 40]).unwrap();
+            }
+        }),
+        ("set bytes for ever", |args| {
+            let mut writer = Latest::<[u8]>::open(&args[0]).unwrap().writer().unwrap();
+            say("writing");
+            for n in 0.. {
+                writer.set(&vec![n as u8; 1 + 16 * (n % 256)]).unwrap();
             }
         }),
         ("set and stay", |args| {
@@ -113,6 +120,11 @@ fn latest_and_hostile_roles() -> Vec<(&'static str, Role)> {
                 }
             }
         }),
+    ]
+}
+
+fn hostile_roles() -> Vec<(&'static str, Role)> {
+    vec![
         ("scribble", |args| {
             let view = Mapping::open(&args[0], Access::ReadWrite).unwrap().view(Access::ReadWrite).unwrap();
             let from: usize = args[1].parse().unwrap();
@@ -130,6 +142,7 @@ fn latest_and_hostile_roles() -> Vec<(&'static str, Role)> {
         ("survive", |args| {
             let ring = Ring::open(&args[0]).unwrap();
             let latest = Latest::<[u64; 40]>::open(&args[1]).unwrap();
+            let bytes = Latest::<[u8]>::open(&args[3]).unwrap();
             say("ready");
             hear();
             let brief = Duration::from_micros(300);
@@ -148,6 +161,9 @@ fn latest_and_hostile_roles() -> Vec<(&'static str, Role)> {
                 let _ = latest.writer().map(|mut writer| writer.set(&[3; 40]));
                 let mut reader = latest.reader();
                 let _ = (reader.changed_timeout(brief), reader.writers());
+                let _ = bytes.writer().map(|mut writer| writer.set(&[3; 400]));
+                let value = bytes.reader().read();
+                assert!(value.is_ok_and(|value| value.is_none_or(|value| value.len() <= 500)));
             }
             say("survived");
         }),
@@ -392,6 +408,48 @@ fn the_latest_value_is_whole_whoever_dies() {
 }
 
 #[test]
+fn latest_bytes_have_any_length_up_to_their_capacity() {
+    let name = name("bytes");
+    let latest = LatestOptions::new().capacity(4096).create::<[u8]>(&name).unwrap();
+    let mut reader = latest.reader();
+    assert_eq!(reader.read().unwrap(), None);
+    let mut value = b"as it was".to_vec();
+    assert!(!reader.read_into(&mut value).unwrap());
+    assert_eq!(value, b"as it was");
+    for _ in 0..4 {
+        let mut writer = Child::start("set bytes for ever", &[&name]);
+        writer.expect("writing");
+        let before = reader.read().unwrap();
+        until("it writes", || reader.read().unwrap() != before);
+        for _ in 0..20_000 {
+            assert!(reader.read_into(&mut value).unwrap());
+            assert_eq!(value, vec![value[0]; 1 + 16 * usize::from(value[0])], "a torn value");
+        }
+        writer.kill();
+    }
+    let mut writer = latest.writer().unwrap();
+    let mut reader = latest.reader(); // to which nobody has died
+    for size in [0, 1, 4095, 4096] {
+        writer.set(&vec![7; size]).unwrap();
+        assert_eq!(reader.changed().unwrap(), vec![7; size]);
+    }
+    let error = writer.set(&[8; 4097]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfRange, "{error}");
+    assert_eq!(reader.changed_timeout(Duration::ZERO).unwrap(), None);
+    assert_eq!(reader.read().unwrap(), Some(vec![7; 4096]));
+
+    // Whatever it is asked for when it is opened, it stays as it was made.
+    let again = LatestOptions::new().capacity(10).open_or_create::<[u8]>(&name).unwrap();
+    assert_eq!(again.reader().read().unwrap(), Some(vec![7; 4096]));
+    assert_eq!(Latest::<u64>::open(&name).unwrap_err().kind(), ErrorKind::WrongLayout);
+    let typed = format!("{name} typed");
+    let _typed = Latest::<u64>::create(&typed).unwrap();
+    assert_eq!(Latest::<[u8]>::open(&typed).unwrap_err().kind(), ErrorKind::WrongLayout);
+    let error = LatestOptions::new().capacity(usize::MAX).create::<[u8]>(&format!("{name} huge")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+}
+
+#[test]
 fn readers_wait_for_a_change_and_hear_of_a_death() {
     let name = name("change");
     let _latest = Latest::<u64>::create(&name).unwrap();
@@ -413,13 +471,14 @@ fn readers_wait_for_a_change_and_hear_of_a_death() {
 
 #[test]
 fn hostile_bytes_crash_and_hang_nobody() {
-    let (ring, latest) = (name("hostile ring"), name("hostile latest"));
+    let (ring, latest, bytes) = (name("hostile ring"), name("hostile latest"), name("hostile bytes"));
+    let _bytes = LatestOptions::new().capacity(500).create::<[u8]>(&bytes).unwrap();
     let _ring = RingOptions::new().capacity(4096).several_senders(true).create(&ring).unwrap();
     let _latest = LatestOptions::new().several_writers(true).create::<[u64; 40]>(&latest).unwrap();
-    let mut survivor = Child::start("survive", &[&ring, &latest, "200"]);
+    let mut survivor = Child::start("survive", &[&ring, &latest, "200", &bytes]);
     survivor.expect("ready");
     // What describes the object was checked when it was opened; all behind it is fair game.
-    let mut scribblers = [Child::start("scribble", &[&ring, "256"]), Child::start("scribble", &[&latest, "256"])];
+    let mut scribblers = [&ring, &latest, &bytes].map(|name| Child::start("scribble", &[name, "256"]));
     scribblers.iter_mut().for_each(|scribbler| scribbler.expect("scribbling"));
     survivor.send("go");
     survivor.expect("survived");

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
-use coview::region::{self, RegionInfo};
+use coview::region::{self, RegionInfo, RegionKind};
 use coview::{Access, Mapping};
 use serde_json::json;
 
@@ -18,10 +18,13 @@ pub(crate) fn run(args: &ReadArgs) -> Result<(), Failure> {
     let layout = args.layout.as_deref().map(Layout::parse).transpose();
     let layout = layout.map_err(|error| Failure::usage(format!("cannot read the layout: {error}")))?;
     let mapping = Mapping::open(&args.name, Access::Read)?;
-    if let Some(info) = region_to_show(args, &mapping)? {
-        return show_region(args, &info, &mapping);
+    let region = region_to_show(args, &mapping)?;
+    if let Some(info) = region.as_ref().filter(|info| info.schema.is_some() || info.content.is_empty()) {
+        return show_region(args, info, &mapping);
     }
-    let room = mapping.size().saturating_sub(args.offset);
+    // The newest bytes of a latest value, or what was asked for.
+    let offset = region.as_ref().map_or(args.offset, |info| info.content.start);
+    let room = region.map_or(mapping.size(), |info| info.content.end).saturating_sub(offset);
     let len = args.len.unwrap_or_else(|| layout.as_ref().map_or(room, Layout::size));
     if len > room || len == 0 {
         return Err(out_of_range(args, layout.as_ref(), len, &mapping));
@@ -32,36 +35,34 @@ pub(crate) fn run(args: &ReadArgs) -> Result<(), Failure> {
     let form = args.form.unwrap_or(if io::stdout().is_terminal() { Form::Hex } else { Form::Raw });
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     match form {
-        Form::Raw => pieces(&mapping, args.offset, len, |_, piece| Ok(out.write_all(piece)?))?,
+        Form::Raw => pieces(&mapping, offset, len, |_, piece| Ok(out.write_all(piece)?))?,
         Form::Hex => {
             let mut dump = HexDump::new();
-            pieces(&mapping, args.offset, len, |offset, piece| Ok(dump.write(&mut out, offset, piece)?))?;
-            dump.end(&mut out, args.offset + len)?;
+            pieces(&mapping, offset, len, |offset, piece| Ok(dump.write(&mut out, offset, piece)?))?;
+            dump.end(&mut out, offset + len)?;
         }
         Form::Text => {
-            text(&mapping, args.offset, len, &mut out)?;
+            text(&mapping, offset, len, &mut out)?;
             writeln!(out)?;
         }
         Form::Json => {
             let mut bytes = Vec::new();
-            text(&mapping, args.offset, len, &mut bytes)?;
+            text(&mapping, offset, len, &mut bytes)?;
             let text = String::from_utf8_lossy(&bytes);
             let name = mapping.name().map(ToString::to_string);
-            output::json(
-                &json!({ "name": name, "size": mapping.size(), "offset": args.offset, "len": len, "text": text }),
-            )?;
+            output::json(&json!({ "name": name, "size": mapping.size(), "offset": offset, "len": len, "text": text }))?;
         }
     }
     Ok(out.flush()?)
 }
 
-/// The region, unless something else than its fields is asked for.
+/// The region, if it has fields or is a latest value, unless something else than those is asked for.
 fn region_to_show(args: &ReadArgs, mapping: &Mapping) -> Result<Option<RegionInfo>, Failure> {
     let other = args.layout.is_some() || args.len.is_some() || args.offset != 0;
     if other || matches!(args.form, Some(Form::Raw | Form::Hex)) {
         return Ok(None);
     }
-    Ok(region::describe(mapping)?.filter(|info| info.schema.is_some()))
+    Ok(region::describe(mapping)?.filter(|info| info.schema.is_some() || info.kind == RegionKind::Latest))
 }
 
 fn show_region(args: &ReadArgs, info: &RegionInfo, mapping: &Mapping) -> Result<(), Failure> {

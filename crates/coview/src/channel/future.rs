@@ -5,10 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use super::latest::Reader;
+use super::latest::{Reader, Value};
 use super::ring::{Receiver, Record, Sender};
 use crate::error::Result;
-use crate::region;
 use crate::sys::lock::{CommitWord, Words};
 use crate::sys::watch::Listener;
 use crate::view::View;
@@ -119,12 +118,12 @@ impl Sender {
     }
 }
 
-impl<T: region::Record> Reader<T> {
+impl<T: Value + ?Sized> Reader<T> {
     /// As [`changed`](Self::changed), in any async runtime and without a thread of its own.
     ///
     /// # Errors
     /// As [`changed`](Self::changed); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
-    pub async fn changed_async(&mut self) -> Result<T> {
+    pub async fn changed_async(&mut self) -> Result<T::Owned> {
         let mut listening = self.listening();
         found(|waker| self.poll(&mut listening, waker)).await
     }

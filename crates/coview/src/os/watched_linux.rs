@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::channel::Listening;
-use crate::channel::latest::Reader;
+use crate::channel::latest::{Reader, Value};
 use crate::channel::ring::{Receiver, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
-use crate::region;
 use crate::sys::watch::Ready;
 
 /// The receiver of a ring, or the reader of a latest value, with a descriptor for `epoll`, `poll` and the like; made by
@@ -89,13 +88,13 @@ impl Watched<Receiver> {
     }
 }
 
-impl<T: region::Record> Watched<Reader<T>> {
+impl<T: Value + ?Sized> Watched<Reader<T>> {
     /// The newest value if it is another than the last this reader got; `None`: it is not, and the descriptor is readable when it may
     /// be.
     ///
     /// # Errors
     /// As [`Reader::changed`]; [`ErrorKind::Unsupported`] after a fork.
-    pub fn try_changed(&mut self) -> Result<Option<T>> {
+    pub fn try_changed(&mut self) -> Result<Option<T::Owned>> {
         self.look(Reader::poll)
     }
 }
@@ -122,7 +121,7 @@ impl Receiver {
     }
 }
 
-impl<T: region::Record> Reader<T> {
+impl<T: Value + ?Sized> Reader<T> {
     /// Has a descriptor that is readable when there may be another value, or a death to tell (Linux).
     ///
     /// # Errors

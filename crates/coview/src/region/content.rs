@@ -182,6 +182,10 @@ impl Plan {
             return Err(refused(ErrorKind::WrongKind, why, mapping));
         }
         if let Some(schema) = &self.schema {
+            if encoded.is_empty() {
+                let why = format!("it holds bytes of no type, and `{schema}` was asked for; open it as bytes");
+                return Err(refused(ErrorKind::WrongLayout, why, mapping));
+            }
             if encoded != self.encoded {
                 // Not the same bytes, but perhaps the same meaning: entries may grow.
                 let found = parse_schema(&encoded, mapping)?;

@@ -11,7 +11,9 @@ use crate::error::Result;
 use crate::mapping::{Access, Mapping};
 use crate::view::View;
 
-/// In a latest value: the number of the newest, and the first copy; what uses them is a floor higher.
+/// In a latest value: its flags, that of bytes, the number of the newest, and the first copy; what uses them is a floor higher.
+pub(crate) const LATEST_FLAGS: usize = 16;
+pub(crate) const LATEST_BYTES: u32 = 2;
 pub(crate) const LATEST_COUNT: usize = 128;
 pub(crate) const LATEST_COPIES: u64 = 1280;
 
@@ -96,8 +98,15 @@ fn newest(mapping: &Mapping, head: &Head) -> Result<Range<u64>> {
     let view = mapping.view_range(Access::Read, begin..begin + LATEST_COPIES)?;
     let word = |at| view.load::<AtomicU64>(at, Ordering::Relaxed).map(u64::from_le);
     let count = u32::from_le(view.load::<AtomicU32>(LATEST_COUNT, Ordering::Acquire)?);
-    let (size, stride) = (word(0)?, word(8)?);
-    let at = stride.checked_mul(u64::from(count % 4)).and_then(|at| at.checked_add(begin + LATEST_COPIES));
+    let (mut size, stride) = (word(0)?, word(8)?);
+    let mut at = stride.checked_mul(u64::from(count % 4)).and_then(|at| at.checked_add(begin + LATEST_COPIES));
+    let flags = u32::from_le(view.load::<AtomicU32>(LATEST_FLAGS, Ordering::Relaxed)?);
+    if let Some(copy) = at.filter(|_| flags & LATEST_BYTES != 0) {
+        at = copy.checked_add(8).filter(|bytes| *bytes <= end);
+        let Some(bytes) = at else { return Err(wrong("its values cannot have the size that it says")) };
+        let view = mapping.view_range(Access::Read, copy..bytes)?;
+        size = size.min(u64::from_le(view.load::<AtomicU64>(0, Ordering::Relaxed)?));
+    }
     match at.and_then(|at| Some(at..at.checked_add(size)?)).filter(|copy| copy.end <= end) {
         Some(copy) if count == 0 => Ok(copy.start..copy.start),
         Some(copy) => Ok(copy),

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use head::RegionKind;
 #[cfg(test)]
-pub(crate) use info::{LATEST_COPIES, LATEST_COUNT};
+pub(crate) use info::{LATEST_BYTES, LATEST_COPIES, LATEST_COUNT, LATEST_FLAGS};
 pub use info::{RegionInfo, describe};
 pub use record::Record;
 pub use schema::{Field, Form, Schema};

@@ -1,11 +1,14 @@
 //! The newest value: writers replace it, readers take a copy, and neither waits for the other.
 
+mod value;
+
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
+
+pub use value::Value;
 
 use super::Listening;
 use super::content::Content;
@@ -14,18 +17,20 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
-use crate::region::{Plan, Record, RegionKind};
-use crate::shared::copy_in;
+use crate::region::{Plan, RegionKind};
 use crate::step::is_broken;
 use crate::sync::{Commit, Placed, fill, read};
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
 use crate::view::View;
+use value::copied;
 
 /// The most writers attached at once, of a value that allows several.
 pub const WRITERS: usize = 16;
 
 const SEVERAL: u32 = 1;
+/// Each copy begins with its length.
+const BYTES: u32 = 2;
 /// Copies of the value. A reader's copy is spoiled only by a writer that comes round to it.
 const COPIES: u32 = 4;
 
@@ -33,7 +38,7 @@ const COPIES: u32 = 4;
 #[derive(Debug)]
 #[repr(C)]
 struct Head {
-    /// Bytes of a value, and from copy to copy.
+    /// Bytes of the largest value, and from copy to copy.
     size: AtomicU64,
     stride: AtomicU64,
     flags: AtomicU32,
@@ -57,16 +62,18 @@ struct Newest {
 unsafe impl Placed for Head {}
 
 /// How a [`Latest`] is made.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LatestOptions {
     several: bool,
+    capacity: usize,
     share: Share,
 }
 
 /// A named value of which everybody gets the newest: telemetry, state, a setting.
 ///
 /// A writer never waits for readers, a reader never for a writer, and nobody sees half of a value. A writer that dies in
-/// the middle of one leaves the value before.
+/// the middle of one leaves the value before. `Latest<[u8]>` is for bytes, of any length up to
+/// [`capacity`](LatestOptions::capacity).
 ///
 /// # Examples
 ///
@@ -83,9 +90,9 @@ pub struct LatestOptions {
 /// assert_eq!(reader.changed_timeout(std::time::Duration::ZERO)?, None); // nothing newer
 /// # Ok::<(), coview::Error>(())
 /// ```
-pub struct Latest<T> {
+pub struct Latest<T: ?Sized> {
     shared: Shared,
-    _value: PhantomData<fn() -> T>,
+    _value: PhantomData<fn() -> Box<T>>,
 }
 
 /// What was checked once is not asked of shared memory again.
@@ -94,6 +101,9 @@ struct Shared {
     view: Arc<View>,
     /// Where the copies are, right behind the head.
     copies: *mut u8,
+    /// Bytes of the largest value, and from copy to copy.
+    size: usize,
+    stride: usize,
     several: bool,
 }
 
@@ -102,10 +112,22 @@ unsafe impl Send for Shared {}
 // SAFETY: as above: through `&Shared` nothing but atomics is touched.
 unsafe impl Sync for Shared {}
 
+impl Default for LatestOptions {
+    fn default() -> LatestOptions {
+        LatestOptions { several: false, capacity: 1 << 16, share: Share::Owner }
+    }
+}
+
 impl LatestOptions {
-    /// For one writer, and for its owner alone.
+    /// For one writer, and for its owner alone; if it is of bytes, of at most 64 KiB.
     pub fn new() -> LatestOptions {
         LatestOptions::default()
+    }
+
+    /// The most bytes of a value that is `[u8]`; others have the size of their type. It takes four times as much memory.
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = bytes;
+        self
     }
 
     /// Up to [`WRITERS`] at once; they take turns by a robust lock.
@@ -124,43 +146,47 @@ impl LatestOptions {
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyExists`], and those of [`MappingOptions::create`](crate::MappingOptions::create).
-    pub fn create<T: Record>(&self, name: &str) -> Result<Latest<T>> {
+    pub fn create<T: Value + ?Sized>(&self, name: &str) -> Result<Latest<T>> {
         let init = |view: &View, at| self.init::<T>(view, at);
-        Latest::of(Content::create(name, &plan::<T>(), &self.share, init)?)
+        Latest::of(Content::create(name, &self.plan::<T>(), &self.share, init)?)
     }
 
-    /// Makes one of that name, or opens the live one.
+    /// Makes one of that name, or opens the live one, whose capacity stays as it is.
     ///
     /// # Errors
     /// As [`create`](Self::create), less `AlreadyExists`; as [`Latest::open`].
-    pub fn open_or_create<T: Record>(&self, name: &str) -> Result<Latest<T>> {
+    pub fn open_or_create<T: Value + ?Sized>(&self, name: &str) -> Result<Latest<T>> {
         let init = |view: &View, at| self.init::<T>(view, at);
-        Latest::of(Content::open_or_create(name, &plan::<T>(), &self.share, init)?)
+        Latest::of(Content::open_or_create(name, &self.plan::<T>(), &self.share, init)?)
     }
 
-    fn init<T>(&self, view: &View, at: usize) -> Result<()> {
-        let head: &Head = view.place(at)?;
-        head.size.store(size_of::<T>() as u64, Ordering::Relaxed);
-        head.stride.store(stride(size_of::<T>()) as u64, Ordering::Relaxed);
-        head.flags.store(if self.several { SEVERAL } else { 0 }, Ordering::Relaxed);
+    fn init<T: Value + ?Sized>(&self, view: &View, at: usize) -> Result<()> {
+        let (head, size): (&Head, _) = (view.place(at)?, T::size(self.capacity));
+        head.size.store(size as u64, Ordering::Relaxed);
+        head.stride.store(stride::<T>(size) as u64, Ordering::Relaxed);
+        let several = if self.several { SEVERAL } else { 0 };
+        head.flags.store(several | if T::BYTES { BYTES } else { 0 }, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn plan<T: Value + ?Sized>(&self) -> Plan {
+        // What nobody has memory for, the mapping refuses.
+        let copies = (stride::<T>(T::size(self.capacity)) as u64).saturating_mul(u64::from(COPIES));
+        let size = copies.saturating_add(size_of::<Head>() as u64).min(1 << 60);
+        Plan::new(RegionKind::Latest, T::schema(), size, align_of::<Head>())
     }
 }
 
 /// From copy to copy: what one reads is not in a line that another is written to, nor in its neighbour.
-const fn stride(size: usize) -> usize {
-    size.next_multiple_of(128)
+const fn stride<T: Value + ?Sized>(size: usize) -> usize {
+    // Of what is too large to be had, some number that is so, too.
+    match copied::<T>(size).checked_next_multiple_of(128) {
+        Some(stride) => stride,
+        None => usize::MAX & !127,
+    }
 }
 
-fn size<T>() -> usize {
-    size_of::<Head>() + COPIES as usize * stride(size_of::<T>())
-}
-
-fn plan<T: Record>() -> Plan {
-    Plan::new(RegionKind::Latest, Some(T::SCHEMA), size::<T>() as u64, align_of::<Head>())
-}
-
-impl<T: Record> Latest<T> {
+impl<T: Value + ?Sized> Latest<T> {
     /// Makes one for this user alone, for one writer, without a value yet.
     ///
     /// # Errors
@@ -176,20 +202,27 @@ impl<T: Record> Latest<T> {
     /// of another type;
     /// [`ErrorKind::AccessDenied`]: reading needs write access too, to say that it sleeps.
     pub fn open(name: &str) -> Result<Latest<T>> {
-        Latest::of(Content::open(name, &plan::<T>())?)
+        Latest::of(Content::open(name, &LatestOptions::new().plan::<T>())?)
     }
 
     fn of(Content { view, offset }: Content) -> Result<Latest<T>> {
         let head: &Head = view.place(offset)?;
-        let (held, step) = (head.size.load(Ordering::Relaxed), head.stride.load(Ordering::Relaxed));
-        let wants = (size_of::<T>() as u64, stride(size_of::<T>()) as u64);
-        if (held, step) != wants || view.len() - offset < size::<T>() {
-            let why = format!("its values have {held} bytes, and {} are asked for", wants.0);
-            return Err(Error::new(ErrorKind::Corrupt, "open the latest value", why));
+        let (flags, room) =
+            (head.flags.load(Ordering::Relaxed), (view.len() - offset).saturating_sub(size_of::<Head>()));
+        let held =
+            [&head.size, &head.stride].map(|at| usize::try_from(at.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
+        let refused = |kind, why: String| Err(Error::new(kind, "open the latest value", why));
+        if (flags & BYTES != 0) != T::BYTES {
+            let held = if flags & BYTES != 0 { "bytes" } else { "of a type" };
+            return refused(ErrorKind::WrongLayout, format!("its values are {held}; open it as what it is"));
         }
-        let several = head.flags.load(Ordering::Relaxed) & SEVERAL != 0;
+        let size = if T::BYTES { held[0] } else { T::size(0) };
+        if held != [size, stride::<T>(size)] || held[1] > room / COPIES as usize {
+            let why = format!("its values cannot have {} bytes, one each {} of {room}", held[0], held[1]);
+            return refused(ErrorKind::Corrupt, why);
+        }
         let copies = view.as_ptr().wrapping_add(offset + size_of::<Head>());
-        let shared = Shared { view, copies, several };
+        let shared = Shared { view, copies, size, stride: held[1], several: flags & SEVERAL != 0 };
         Ok(Latest { shared, _value: PhantomData })
     }
 
@@ -223,8 +256,9 @@ impl Shared {
 
     /// Where one of the copies stands; `Latest::of` checked that all lie in the view.
     #[inline]
-    fn copy<T>(&self, index: u32) -> *mut T {
-        self.copies.wrapping_add((index % COPIES) as usize * stride(size_of::<T>())).cast()
+    fn copy<T: Value + ?Sized>(&self, index: u32) -> *mut u8 {
+        let stride = if T::BYTES { self.stride } else { stride::<T>(T::size(0)) }; // the latter is known to the compiler
+        self.copies.wrapping_add((index % COPIES) as usize * stride)
     }
 
     fn writers(&self) -> Side<'_> {
@@ -240,19 +274,20 @@ impl Shared {
 }
 
 /// The end that writes. Dropped, the end is free for another.
-pub struct Writer<T> {
+pub struct Writer<T: ?Sized> {
     shared: Shared,
     _end: Attached,
-    _value: PhantomData<fn(T)>,
+    _value: PhantomData<fn(Box<T>)>,
 }
 
-impl<T: Record> Writer<T> {
+impl<T: Value + ?Sized> Writer<T> {
     /// Makes `value` the newest, and wakes the readers that wait for one.
     ///
     /// # Errors
-    /// The system's, when they were to be woken.
+    /// [`ErrorKind::OutOfRange`] for more bytes than it has capacity for; the system's, when readers were to be woken.
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<()> {
+        value.check(self.shared.size)?;
         let head = self.shared.head();
         if self.shared.several {
             // Abandoned or not: who died in its turn leaves the newest whole value.
@@ -277,8 +312,8 @@ impl<T: Record> Writer<T> {
         if is_broken("latest: the number before the value") {
             count.store(next, Ordering::Release);
         }
-        // SAFETY: the copy has room for a T, and `value` is this process's own.
-        fill(|| unsafe { copy_in(value.as_bytes(), self.shared.copy::<T>(next).cast()) });
+        // SAFETY: (1) a copy lies in the view; (2) `set` has checked it.
+        fill(|| unsafe { value.put(self.shared.copy::<T>(next)) });
         // Release: pairs with the Acquire in `read`.
         count.store(next, Ordering::Release);
         self.shared.writers().ring().map_err(refused)
@@ -290,75 +325,60 @@ fn refused(error: std::io::Error) -> Error {
 }
 
 /// A reader, and which value it has seen last.
-pub struct Reader<T> {
+pub struct Reader<T: ?Sized> {
     shared: Shared,
     seen: u32,
     deaths: u32,
-    _value: PhantomData<fn() -> T>,
+    _value: PhantomData<fn() -> Box<T>>,
 }
 
-impl<T: Record> Reader<T> {
-    /// The newest value; `None` if there has been none yet.
+impl<T: Value + ?Sized> Reader<T> {
+    /// The newest value; `None` if there has been none yet. Of bytes, a `Vec<u8>`.
     ///
     /// # Errors
     /// [`ErrorKind::TimedOut`] if for a second every copy was spoiled by a writer, which none does that keeps the protocol.
     #[inline]
-    pub fn read(&mut self) -> Result<Option<T>> {
-        let mut value = MaybeUninit::uninit();
-        // SAFETY: there is room for a T.
-        let there = unsafe { self.copy(value.as_mut_ptr()) }?;
-        // SAFETY: then it was written, and any bytes are a T.
-        Ok(there.then(|| unsafe { value.assume_init() }))
+    pub fn read(&mut self) -> Result<Option<T::Owned>> {
+        let mut room = T::room();
+        let there = self.copy(&mut room)?;
+        // SAFETY: (1) then it was filled.
+        Ok(there.then(|| unsafe { T::take(room) }))
     }
 
-    /// As [`read`](Self::read), into a value that is there: one copy, where a returned value is moved some more times. `false`: there
-    /// has been none yet, and `value` is as it was; after an error it may be a mixture.
+    /// As [`read`](Self::read), into a value that is there: one copy, where a returned value is moved some more times, and no
+    /// new memory for bytes. `false`: there has been none yet, and `value` is as it was; after an error it may be a mixture.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     #[inline]
-    pub fn read_into(&mut self, value: &mut T) -> Result<bool> {
-        // SAFETY: it is a T, of which any bytes are one.
-        unsafe { self.copy(value) }
+    pub fn read_into(&mut self, value: &mut T::Owned) -> Result<bool> {
+        self.copy(T::as_room(value))
     }
 
-    /// Writes the newest value, if there is one, over what is at `to`.
-    ///
-    /// # Safety
-    /// 1. There is room for a T.
+    /// Copies the newest value, if there is one.
     #[inline]
-    unsafe fn copy(&mut self, to: *mut T) -> Result<bool> {
-        // SAFETY: (1).
-        if unsafe { self.try_copy(to) } {
-            return Ok(true);
-        }
-        // SAFETY: (1).
-        unsafe { self.copy_slowly(to) }
+    fn copy(&mut self, room: &mut T::Room) -> Result<bool> {
+        if self.try_copy(room) { Ok(true) } else { self.copy_slowly(room) }
     }
 
-    /// # Safety
-    /// As [`copy`](Self::copy).
     #[inline(always)]
-    unsafe fn try_copy(&mut self, to: *mut T) -> bool {
+    fn try_copy(&mut self, room: &mut T::Room) -> bool {
         let shared = &self.shared;
         let newest = |order| shared.head().newest.count.load(order);
-        // SAFETY: (1), and the copy has room for a T, in a view that lives as long as `self`.
-        let copy = |number| (number != 0).then(|| unsafe { to.copy_from_nonoverlapping(shared.copy(number), 1) });
+        // SAFETY: (1) a copy lies in the view, which lives as long as `self`.
+        let copy = |number| (number != 0).then(|| unsafe { T::get(shared.copy::<T>(number), shared.size, room) });
         read(newest, COPIES, copy).inspect(|((), number)| self.seen = *number).is_some()
     }
 
-    /// # Safety
-    /// As [`copy`](Self::copy).
     #[cold]
-    unsafe fn copy_slowly(&mut self, to: *mut T) -> Result<bool> {
+    fn copy_slowly(&mut self, room: &mut T::Room) -> Result<bool> {
         let until = Deadline::after(Some(Duration::from_secs(1)));
         while until.left().is_some() {
             for _ in 0..TRIES {
                 if self.shared.newest() == 0 {
                     return Ok(false);
                 }
-                // SAFETY: (1).
-                if unsafe { self.try_copy(to) } {
+                if self.try_copy(room) {
                     return Ok(true);
                 }
                 std::hint::spin_loop();
@@ -372,7 +392,7 @@ impl<T: Record> Reader<T> {
     ///
     /// # Errors
     /// [`ErrorKind::PeerDied`], once for each death, when a writer died; as [`read`](Self::read); the system's.
-    pub fn changed(&mut self) -> Result<T> {
+    pub fn changed(&mut self) -> Result<T::Owned> {
         loop {
             if let Some(value) = self.wait(None)? {
                 return Ok(value);
@@ -384,7 +404,7 @@ impl<T: Record> Reader<T> {
     ///
     /// # Errors
     /// As [`changed`](Self::changed).
-    pub fn changed_timeout(&mut self, timeout: Duration) -> Result<Option<T>> {
+    pub fn changed_timeout(&mut self, timeout: Duration) -> Result<Option<T::Owned>> {
         self.wait(Some(timeout))
     }
 
@@ -394,7 +414,7 @@ impl<T: Record> Reader<T> {
     }
 
     /// The newest value if it is another; `None`: it is not, and `waker` is woken when it may be.
-    pub(crate) fn poll(&mut self, listening: &mut Listening, waker: &Waker) -> Result<Option<T>> {
+    pub(crate) fn poll(&mut self, listening: &mut Listening, waker: &Waker) -> Result<Option<T::Owned>> {
         let shared = self.shared.clone();
         for _ in 0..TRIES {
             let seen = self.seen;
@@ -418,7 +438,7 @@ impl<T: Record> Reader<T> {
         Listening::new(&self.shared.view)
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<T>> {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<T::Owned>> {
         let shared = self.shared.clone();
         let head = shared.head();
         let until = Deadline::after(timeout);
@@ -450,19 +470,19 @@ const TRIES: u32 = 64;
 /// Looks before it sleeps: about a microsecond.
 const SPINS: u32 = 100;
 
-impl<T> fmt::Debug for Latest<T> {
+impl<T: ?Sized> fmt::Debug for Latest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Latest").field("in", &self.shared.view).finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Debug for Writer<T> {
+impl<T: ?Sized> fmt::Debug for Writer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer").field("in", &self.shared.view).finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Debug for Reader<T> {
+impl<T: ?Sized> fmt::Debug for Reader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("seen", &self.seen).finish_non_exhaustive()
     }
@@ -471,7 +491,7 @@ impl<T> fmt::Debug for Reader<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::{LATEST_COPIES, LATEST_COUNT};
+    use crate::region::{LATEST_BYTES, LATEST_COPIES, LATEST_COUNT, LATEST_FLAGS};
     use std::mem::offset_of;
 
     /// As `docs/format.md` draws it.
@@ -482,5 +502,6 @@ mod tests {
         assert_eq!(offsets, [20, 24, 64, 128]);
         assert_eq!((offset_of!(Head, writers), size_of::<Head>()), (256, 1280));
         assert_eq!((LATEST_COUNT, LATEST_COPIES), (offset_of!(Head, newest), size_of::<Head>() as u64));
+        assert_eq!((LATEST_FLAGS, LATEST_BYTES), (offset_of!(Head, flags), BYTES));
     }
 }
