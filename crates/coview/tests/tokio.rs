@@ -264,20 +264,6 @@ fn a_waker_that_owns_the_future() {
 
 #[cfg(windows)]
 #[test]
-fn channels_say_what_to_use_instead() {
-    let ring = coview::ring::Ring::create(&name("ring"), 4096).unwrap();
-    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
-    one_thread().block_on(async {
-        sender.send_async(b"now").await.unwrap();
-        assert_eq!(&*receiver.receive_async().await.unwrap(), b"now");
-        let error = receiver.receive_async().await.map(drop).unwrap_err();
-        assert_eq!(error.kind(), coview::ErrorKind::Unsupported);
-        assert!(error.to_string().contains("spawn_blocking"), "{error}");
-    });
-}
-
-#[cfg(windows)]
-#[test]
 fn handles_for_any_call_that_waits() {
     use std::os::windows::io::{AsHandle, AsRawHandle};
     use windows_sys::Win32::System::Threading::WaitForSingleObject;

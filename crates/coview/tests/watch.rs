@@ -155,7 +155,9 @@ fn set_and_released_elsewhere() {
         assert!(!permits.try_take().unwrap());
         tell("1");
         assert_eq!(poll.wait(PATIENCE), [2], "and the next edge comes");
-        assert!(permits.try_take().unwrap() && !permits.try_take().unwrap() && poll.is_quiet());
+        assert!(permits.try_take().unwrap());
+        // The helper may still be on its way with the three that were taken before it came: then one look is for nothing.
+        until("it is quiet", || !permits.try_take().unwrap() && poll.is_quiet());
     }
     other.wait();
 }

@@ -63,7 +63,7 @@ async fn found<T>(mut look: impl FnMut(&Waker) -> Result<Option<T>>) -> Result<T
 
 impl Receiver {
     /// The next record, in any async runtime and without a thread of its own: while it waits a helper thread of this process sleeps for
-    /// it and for others (Linux).
+    /// it and for others.
     ///
     /// Dropped before it is ready, it has taken nothing.
     ///
@@ -86,7 +86,7 @@ impl Receiver {
     /// ```
     ///
     /// # Errors
-    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows, or
+    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait
     /// for a ring that is made for polling.
     pub async fn receive_async(&mut self) -> Result<Record<'_>> {
         let mut listening = self.listening();
@@ -122,7 +122,7 @@ impl<T: Value + ?Sized> Reader<T> {
     /// As [`changed`](Self::changed), in any async runtime and without a thread of its own.
     ///
     /// # Errors
-    /// As [`changed`](Self::changed); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    /// As [`changed`](Self::changed).
     pub async fn changed_async(&mut self) -> Result<T::Owned> {
         let mut listening = self.listening();
         found(|waker| self.poll(&mut listening, waker)).await

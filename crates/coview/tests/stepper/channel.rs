@@ -1,5 +1,7 @@
 //! The ring and the latest value, killed at every instruction.
 
+use std::sync::atomic::Ordering;
+
 use coview::latest::Latest;
 use coview::ring::{Receiver, Ring, RingOptions};
 use coview::{Access, Disposition, ErrorKind, Mapping, Region};
@@ -189,4 +191,134 @@ pub(crate) fn attach() {
         assert_eq!(count, 1, "killed after {at} instructions");
         false
     });
+}
+
+/// Two senders die anywhere in sending while the receiver sleeps: it gets what a third one sends, and nothing torn.
+pub(crate) fn ring_two_senders_die() {
+    let (notes, name) = (Notes::new(), name("two senders"));
+    let ring = RingOptions::new().capacity(4096).several_senders(true).create(&name).unwrap();
+    let (last, deaths) = (notes.word(0), notes.word(1));
+    let other = helper(&|| {
+        let mut receiver = ring.receiver().unwrap();
+        loop {
+            match receiver.receive() {
+                Ok(record) => {
+                    assert!(record.len() == 72 && record.iter().all(|byte| *byte == record[0]), "torn");
+                    last.store(record[0].into(), Ordering::SeqCst);
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::PeerDied);
+                    deaths.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        }
+    });
+    let sends = |number: u8| {
+        let ring = &ring;
+        move |begin: &dyn Fn()| {
+            let mut sender = ring.sender().unwrap();
+            begin();
+            sender.send(&[number; 72]).unwrap();
+        }
+    };
+    let third = || {
+        ring.sender().unwrap().send(&[9; 72]).unwrap();
+        until(|| last.load(Ordering::SeqCst) == 9 && asleep(other), "the receiver has it and sleeps again");
+        last.store(0, Ordering::SeqCst);
+    };
+    third();
+    duel("ring: two of three senders die, the receiver waits", &sends(1), &sends(2), |_, _| third());
+    assert!(deaths.load(Ordering::SeqCst) > 0, "nobody was told of a death");
+    kill_helper(other);
+}
+
+/// The receiver of a full ring and one of two senders that wait for room die; the next receiver makes room for the other.
+pub(crate) fn ring_receiver_and_sender_die() {
+    let (notes, name) = (Notes::new(), name("no room"));
+    let ring = RingOptions::new().capacity(4096).several_senders(true).create(&name).unwrap();
+    let (ask, answer) = (notes.word(0), notes.word(1));
+    let other = helper(&|| {
+        let mut sender = ring.sender().unwrap();
+        loop {
+            while ask.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            ask.store(0, Ordering::SeqCst);
+            while let Err(error) = sender.send(&[5; 72]) {
+                assert_eq!(error.kind(), ErrorKind::PeerDied);
+            }
+            answer.store(1, Ordering::SeqCst);
+        }
+    });
+    let arm = || {
+        let mut sender = ring.sender().unwrap();
+        while sender.try_send(&[4; 72]).unwrap() {}
+        drop(sender);
+        answer.store(0, Ordering::SeqCst);
+        ask.store(1, Ordering::SeqCst);
+        until(|| ask.load(Ordering::SeqCst) == 0 && asleep(other), "the other sender waits for room");
+    };
+    let receives = |begin: &dyn Fn()| {
+        let mut receiver = ring.receiver().unwrap();
+        begin();
+        receiver.drain(|_| ()).unwrap();
+    };
+    let sends = |begin: &dyn Fn()| {
+        let mut sender = ring.sender().unwrap();
+        begin();
+        let _ = sender.send(&[6; 72]); // or hears that the receiver died
+    };
+    arm();
+    duel("ring: receiver and one of two waiting senders die", &receives, &sends, |at, _| {
+        let mut receiver = ring.receiver().unwrap_or_else(|e| panic!("killed after {at} instructions: {e}"));
+        let receiver = std::cell::RefCell::new(&mut receiver);
+        let through = || {
+            drain(&mut receiver.borrow_mut(), at);
+            answer.load(Ordering::SeqCst) == 1
+        };
+        until(through, "the other sender goes through");
+        drain(&mut receiver.borrow_mut(), at);
+        arm();
+    });
+    kill_helper(other);
+}
+
+/// The writer and one of two readers that wait die; the other reader hears of what comes next, and of nothing torn.
+pub(crate) fn latest_writer_and_reader_die() {
+    let (notes, name) = (Notes::new(), name("latest both"));
+    let latest = Latest::<[u64; 9]>::create(&name).unwrap();
+    let last = notes.word(0);
+    let other = helper(&|| {
+        let mut reader = latest.reader();
+        loop {
+            match reader.changed() {
+                Ok(value) => {
+                    assert_eq!(value, [value[0]; 9], "torn");
+                    last.store(value[0] as u32, Ordering::SeqCst);
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::PeerDied),
+            }
+        }
+    });
+    let newest = || latest.reader().read().unwrap().map_or(0, |value| value[0]);
+    let sets = |begin: &dyn Fn()| {
+        let (mut writer, next) = (latest.writer().unwrap(), newest() + 1);
+        begin();
+        writer.set(&[next; 9]).unwrap();
+    };
+    let reads = |begin: &dyn Fn()| {
+        let mut reader = latest.reader();
+        let _ = reader.read().unwrap();
+        begin();
+        let _ = reader.changed();
+    };
+    let next = || {
+        let next = newest() + 1;
+        latest.writer().unwrap().set(&[next; 9]).unwrap();
+        let heard = || u64::from(last.load(Ordering::SeqCst)) == next && asleep(other);
+        until(heard, "the other reader has the next value and sleeps again");
+    };
+    next();
+    duel("latest: writer and one of two waiting readers die", &sets, &reads, |_, _| next());
+    kill_helper(other);
 }

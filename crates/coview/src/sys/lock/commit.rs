@@ -25,7 +25,8 @@ pub(crate) struct CommitWord<'a> {
     pub(crate) id: &'a AtomicU64,
 }
 
-fn state_of(value: u64) -> u32 {
+/// The state in a commit word's value.
+pub(crate) fn state_of(value: u64) -> u32 {
     value as u32
 }
 
@@ -178,8 +179,9 @@ impl<'a> CommitWord<'a> {
             return Ok(false);
         };
         let gone = park(self.spot(), [expected, rings], &peers, left)?;
-        if !Spot::WAKES_ALL {
-            self.relay();
+        // Not by the mark, which the first who was woken and sleeps again has set anew.
+        if !Spot::WAKES_ALL && self.state() != rings {
+            self.spot().wake_all();
         }
         Ok(gone)
     }

@@ -12,6 +12,8 @@
 mod commit;
 mod words;
 pub(crate) use commit::CommitWord;
+#[cfg(windows)]
+pub(crate) use commit::state_of;
 pub(crate) use words::Words;
 
 #[cfg(target_os = "linux")]

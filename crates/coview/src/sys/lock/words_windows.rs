@@ -18,6 +18,7 @@ use super::kernel_windows::{KernelObject, kernel_object, number};
 use super::{Taken, Words};
 use crate::primitive::Ordering;
 use crate::sys::Refusal;
+use crate::sys::object::WAIT_MAX;
 use crate::sys::wait::{BACK_STOP, Deadline, Spot, millis};
 
 /// In the word: given back by somebody who had not repaired what the owner before left.
@@ -46,6 +47,27 @@ struct Held {
 impl Words {
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// The kernel mutex, which its owner's death leaves to others.
+    pub(crate) fn handle(&self) -> io::Result<Arc<OwnedHandle>> {
+        kernel_object(KernelObject::Lock, &self.id)
+    }
+
+    /// Whether nobody has it, or this thread.
+    pub(crate) fn is_free(&self) -> io::Result<bool> {
+        let handle = self.handle()?;
+        // SAFETY: the handle is open.
+        match unsafe { WaitForSingleObject(handle.as_raw_handle(), 0) } {
+            WAIT_FAILED => Err(io::Error::last_os_error()),
+            WAIT_OBJECT_0 | WAIT_ABANDONED_0 => {
+                // Waiting for it has taken it. The word still tells what its owner did.
+                // SAFETY: the handle is open.
+                unsafe { ReleaseMutex(handle.as_raw_handle()) };
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Takes it if it is free.
@@ -113,10 +135,10 @@ pub(crate) fn park(spot: Spot<'_>, expected: [u32; 2], peers: &[&Words], left: D
         return Ok(false);
     }
     let wake = kernel_object(KernelObject::Wake, spot.id())?;
-    let locks: Vec<_> =
-        peers.iter().map(|peer| kernel_object(KernelObject::Lock, &peer.id)).collect::<io::Result<_>>()?;
+    // Those for whom there is no room are looked at when the back-stop ends the sleep.
+    let locks: Vec<_> = peers.iter().take(WAIT_MAX - 1).map(|peer| peer.handle()).collect::<io::Result<_>>()?;
     let handles: Vec<_> = std::iter::once(&wake).chain(&locks).map(|handle| handle.as_raw_handle()).collect();
-    let count = handles.len() as u32; // far fewer than 64
+    let count = handles.len() as u32;
     // SAFETY: the handles are open, and there are as many as said.
     let result = unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, millis(left.min(BACK_STOP))) };
     let index = match result {

@@ -10,16 +10,18 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{HANDLE, WAIT_FAILED};
+use windows_sys::Win32::Foundation::{HANDLE, WAIT_ABANDONED_0, WAIT_FAILED};
 use windows_sys::Win32::System::Threading::{
-    CreateEventW, INFINITE, ReleaseSemaphore, ResetEvent, SetEvent, WaitForMultipleObjects,
+    CreateEventW, INFINITE, ReleaseMutex, ReleaseSemaphore, ResetEvent, SetEvent, WaitForMultipleObjects,
 };
 
 use super::helper::{Alarm, Helpers, Targets};
-use crate::primitive::{AtomicU32, Ordering};
+use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::Refusal;
+use crate::sys::lock::state_of;
 use crate::sys::namespace::{Kind, owned};
 use crate::sys::object::{Object, WAIT_MAX, is_manual};
+use crate::sys::wait::{BACK_STOP, millis};
 
 /// As many handles as one thread can wait for, less its bell.
 pub(super) const PLACES: usize = WAIT_MAX - 1;
@@ -28,7 +30,7 @@ const IDLE: u32 = 1000;
 
 /// How that which a wait took is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Back {
+pub(super) enum Back {
     /// A manual event: a wait takes nothing.
     Nothing,
     Set,
@@ -67,27 +69,54 @@ impl Back {
     }
 }
 
-/// A handle, and how often it was taken for the one who watches.
+/// What a helper sleeps on.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
-    handle: HANDLE,
-    back: Back,
-    had: Arc<AtomicU32>,
+pub(super) enum Target {
+    /// An object that is taken for the one who watches: how it is given back, and how often it was taken.
+    Object(HANDLE, Back, Arc<AtomicU32>),
+    /// The event of a bell; its word, which stays mapped while this is armed; and how often it had rung.
+    Bell(Arc<OwnedHandle>, *const AtomicU64, u32),
+    /// A peer's lock.
+    Lock(Arc<OwnedHandle>),
 }
 
-// SAFETY: a handle is a number that means the same in every thread; that it is open is in `Alarm::arm`.
+// SAFETY: a handle is a number that means the same in every thread, and the word is touched atomically; that the one is
+// open and the other mapped is in `Alarm::arm`.
 unsafe impl Send for Target {}
 
 impl PartialEq for Target {
     fn eq(&self, other: &Target) -> bool {
-        self.handle == other.handle && Arc::ptr_eq(&self.had, &other.had)
+        let same = match (self, other) {
+            (Target::Object(_, _, one), Target::Object(_, _, two)) => Arc::ptr_eq(one, two),
+            (Target::Bell(_, one, rings), Target::Bell(_, two, then)) => (one, rings) == (two, then),
+            (Target::Lock(_), Target::Lock(_)) => true,
+            _ => false,
+        };
+        same && self.handle() == other.handle()
     }
 }
 
 impl Target {
+    fn handle(&self) -> HANDLE {
+        match self {
+            Target::Object(handle, ..) => *handle,
+            Target::Bell(handle, ..) | Target::Lock(handle) => handle.as_raw_handle(),
+        }
+    }
+
     /// How many handles it is.
     pub(super) fn places(&self) -> usize {
         1
+    }
+
+    /// Of a bell, whether it has rung since.
+    ///
+    /// # Safety
+    /// 1. It is armed.
+    unsafe fn has_rung(&self) -> bool {
+        let Target::Bell(_, word, rings) = self else { return false };
+        // SAFETY: (1), so the word is mapped.
+        state_of(unsafe { &**word }.load(Ordering::Acquire)) != *rings // pairs with the exchange in `commit`
     }
 }
 
@@ -126,12 +155,17 @@ pub(super) fn sleep(bell: &Bell, targets: &Targets) -> Slept {
     let mut whose = Vec::new();
     for each in targets {
         // The system wants no handle twice: who shares one has his turn when the first has gone.
-        if !handles.contains(&each.1.handle) {
-            handles.push(each.1.handle);
+        if !handles.contains(&each.1.handle()) {
+            handles.push(each.1.handle());
             whose.push(each);
         }
     }
-    let time = if targets.is_empty() { IDLE } else { INFINITE };
+    // Who should have set the event of a bell may have been terminated before.
+    let time = match targets.iter().any(|(_, target)| matches!(target, Target::Bell(..))) {
+        true => millis(BACK_STOP),
+        false if targets.is_empty() => IDLE,
+        false => INFINITE,
+    };
     // SAFETY: the handles are open, since who disarms an alarm that we sleep on waits for the end of this sleep; and
     // there are as many as said.
     let result = unsafe { WaitForMultipleObjects(handles.len() as u32, handles.as_ptr(), 0, time) };
@@ -139,26 +173,46 @@ pub(super) fn sleep(bell: &Bell, targets: &Targets) -> Slept {
         // Somebody closed a handle that was not his. All look for themselves, at their leisure.
         std::thread::sleep(Duration::from_millis(1));
     }
-    let taken = (result as usize).checked_sub(1).and_then(|index| whose.get(index).copied().cloned());
+    let index = match result {
+        WAIT_FAILED => 0,
+        _ if result < handles.len() as u32 => result,
+        _ => result.wrapping_sub(WAIT_ABANDONED_0),
+    };
+    let taken = (index as usize).checked_sub(1).and_then(|index| whose.get(index).copied().cloned());
+    if let Some((_, Target::Lock(lock))) = &taken {
+        // Who waits for a kernel mutex takes it. The word beside it still tells what its owner did.
+        // SAFETY: the target keeps it open.
+        unsafe { ReleaseMutex(lock.as_raw_handle()) };
+    }
     Slept { taken, failed: result == WAIT_FAILED }
 }
 
 impl Slept {
     /// Whether the one of this number should look.
-    pub(super) fn tells(&mut self, id: u64, _target: &Target) -> bool {
-        match self.taken.take_if(|(whose, _)| *whose == id) {
-            Some((_, target)) => {
-                target.had.fetch_add(1, Ordering::Relaxed); // the lock of the list orders it
-                true
+    pub(super) fn tells(&mut self, id: u64, target: &Target) -> bool {
+        let taken = self.taken.take_if(|(whose, _)| *whose == id);
+        match &taken {
+            Some((_, Target::Object(_, _, had))) => _ = had.fetch_add(1, Ordering::Relaxed), // the lock of the list orders it
+            // A ring is for all; the event wakes one, who wakes the next.
+            // SAFETY: it stands on the list of the armed, whose lock we have.
+            Some((_, bell)) if unsafe { bell.has_rung() } => {
+                // SAFETY: the target keeps it open.
+                unsafe { SetEvent(bell.handle()) };
             }
-            None => self.failed,
+            _ => {}
         }
+        // SAFETY: as above.
+        taken.is_some() || self.failed || unsafe { target.has_rung() }
     }
 
     pub(super) fn settle(self) {
-        if let Some((_, target)) = self.taken {
+        match self.taken {
             // SAFETY: who disarmed it waits until we have settled, under the lock, and keeps it open.
-            unsafe { target.back.give(target.handle) };
+            Some((_, Target::Object(handle, back, _))) => unsafe { back.give(handle) },
+            // Whoever else sleeps there looks once for nothing, perhaps.
+            // SAFETY: the target keeps it open.
+            Some((_, Target::Bell(event, ..))) => _ = unsafe { SetEvent(event.as_raw_handle()) },
+            _ => {}
         }
     }
 }
@@ -196,7 +250,7 @@ impl Watch {
         if ours.is_ok() || self.object.take(Some(Duration::ZERO))?.is_some() {
             return Ok(true);
         }
-        let target = Target { handle: self.object.handle().as_raw_handle(), back: self.back, had: self.had.clone() };
+        let target = Target::Object(self.object.handle().as_raw_handle(), self.back, Arc::clone(&self.had));
         // SAFETY: the handle is open while the object lives, which the alarm does not outlive.
         unsafe { self.alarm.arm(target, waker) }?;
         Ok(false)
