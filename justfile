@@ -33,9 +33,9 @@ crash POINTS="100":
     COVIEW_STEP_POINTS={{ POINTS }} RUSTFLAGS="--cfg coview_step" CARGO_TARGET_DIR=target/step \
         cargo test --release --locked -p coview --test stepper
 
-# The storm: processes that are killed at random, for minutes
+# The storm and the soak: processes that are killed at random, for minutes
 soak *args:
-    cargo test --release -p coview --test storm -- --ignored --nocapture {{ args }}
+    cargo test --release -p coview --test storm --test soak -- --ignored --nocapture {{ args }}
 
 # How fast: the library's calls (`cargo bench -p coview`), then two processes beside their peers, who get ARGS
 bench *args:

@@ -6,14 +6,13 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::command;
 use common::place::Place;
+use common::{Dice, command, number};
 use coview::{Access, Disposition, ErrorKind, Mapping, MappingOptions, View, inspect};
 
 const WORKERS: usize = 8;
@@ -39,28 +38,6 @@ fn storm_of_seconds() {
 #[ignore = "as long as COVIEW_STORM_SECONDS says"]
 fn storm_as_long_as_asked() {
     storm("long", number("COVIEW_STORM_SECONDS").unwrap_or(60));
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
-}
-
-/// xorshift64*, Marsaglia 2003 and Vigna 2016.
-struct Dice(Cell<u64>);
-
-impl Dice {
-    fn new(seed: u64) -> Dice {
-        Dice(Cell::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1))
-    }
-
-    fn below(&self, bound: u64) -> u64 {
-        let mut x = self.0.get();
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        self.0.set(x);
-        (x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
-    }
 }
 
 /// The table. Words of the file, by index.
@@ -332,7 +309,7 @@ impl Supervisor<'_> {
         args.extend(self.names.iter().map(String::as_str));
         let mut command = command("worker", &args);
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        Post { process: command.spawn().expect("a worker starts"), operations: 0, since: Instant::now() }
+        Post { process: common::start(&mut command).expect("a worker starts"), operations: 0, since: Instant::now() }
     }
 
     /// After its end: nothing it had entered counts any more.

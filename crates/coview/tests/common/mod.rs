@@ -7,6 +7,7 @@ pub(crate) mod agent;
 pub(crate) mod linux;
 pub(crate) mod place;
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -76,7 +77,7 @@ pub(crate) fn settled() {
 
 /// Starts a process. Wine 8 fails at that now and then, about once in a thousand times, when another thread starts one too
 /// (`ERROR_INTERNAL_ERROR`); so there are three attempts.
-fn start(command: &mut Command) -> std::io::Result<std::process::Child> {
+pub(crate) fn start(command: &mut Command) -> std::io::Result<std::process::Child> {
     const INTERNAL_ERROR: Option<i32> = Some(1359);
     let mut attempts = 0;
     let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,5 +190,28 @@ pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     while !so() {
         assert!(Instant::now() < deadline, "still not so: {what}");
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A number from the environment.
+pub(crate) fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
+
+/// xorshift64*, Marsaglia 2003 and Vigna 2016.
+pub(crate) struct Dice(Cell<u64>);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
+        Dice(Cell::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1))
+    }
+
+    pub(crate) fn below(&self, bound: u64) -> u64 {
+        let mut x = self.0.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.0.set(x);
+        (x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
     }
 }
