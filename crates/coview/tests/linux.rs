@@ -315,3 +315,19 @@ fn unnamed_memory_is_listed_with_its_holders() {
     let entry = entry.expect("it is listed");
     assert!(entry.holders.iter().any(|holder| holder.pid == std::process::id() && holder.views == Some(1)));
 }
+
+#[test]
+fn a_view_where_a_lock_was_that_a_thread_died_with() {
+    let here = Place::new("left");
+    let name = here.name("mutex");
+    for _ in 0..10 {
+        let mutex = coview::Mutex::create(&name).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| std::mem::forget(mutex.lock().unwrap()));
+        });
+        assert!(mutex.lock().unwrap().is_abandoned());
+        drop(mutex); // its pages are unmapped, and the next view may come to where the second of them was
+        let mapping = MappingOptions::new().size(4096).create_unnamed().unwrap();
+        drop(mapping.view(Access::ReadWrite).unwrap());
+    }
+}

@@ -166,8 +166,13 @@ pub(crate) fn park(spot: Spot<'_>, expected: [u32; 2], peers: &[&Words], left: D
 pub(crate) fn held_within(range: Range<usize>) -> bool {
     enclosed_in(&range).into_iter().any(|node| {
         let Ok(me) = me() else { return false };
-        // SAFETY: a node inside the range belongs to a lock inside it, before it by a fixed distance.
-        let word = unsafe { AtomicU32::from_ptr(me.word_of(node)) };
+        let at = me.word_of(node);
+        // A thread that died with a named lock has left its node behind, and this range may have come to its address since.
+        if !range.contains(&at.addr()) {
+            return false;
+        }
+        // SAFETY: before a node by a fixed distance there is a lock word, aligned; it lies inside the range, which is mapped.
+        let word = unsafe { AtomicU32::from_ptr(at) };
         let owner = Robust { word, waiting: word, depth: word, node: Node::Placed }.owner().0;
         owner.is_some_and(|tid| std::path::Path::new(&format!("/proc/self/task/{tid}")).exists())
     })
