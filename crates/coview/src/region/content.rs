@@ -110,6 +110,11 @@ impl Plan {
         self.offset() as u64 + self.size
     }
 
+    /// Bytes of content.
+    pub(super) fn size(&self) -> usize {
+        self.size as usize
+    }
+
     /// The content, if it is ready and what is wanted. `None`: nobody has initialised it, yet.
     pub(super) fn open(&self, mapping: &Mapping, access: Access) -> Result<Option<Content>> {
         let view = mapping.view(access)?;

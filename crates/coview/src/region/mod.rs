@@ -6,6 +6,7 @@
 //!
 //! The bytes are drawn in `docs/format.md`.
 
+mod bytes;
 mod content;
 mod head;
 mod info;
@@ -97,10 +98,12 @@ pub struct RegionOptions {
 /// # drop(settings);
 /// # Ok::<(), coview::Error>(())
 /// ```
-pub struct Region<T> {
+pub struct Region<T: ?Sized> {
     content: Content,
+    /// Bytes of the value.
+    len: usize,
     mapping: Mapping,
-    _value: PhantomData<fn(T) -> T>,
+    _value: PhantomData<fn(Box<T>) -> Box<T>>,
 }
 
 impl Default for RegionOptions {
@@ -139,13 +142,7 @@ impl RegionOptions {
     /// # Errors
     /// [`ErrorKind::AlreadyExists`], and those of [`MappingOptions::create`].
     pub fn create<T: Record>(&self, name: &str, value: &T) -> Result<Region<T>> {
-        let plan = Region::<T>::plan();
-        let mapping = self.mapping(&plan).create(name)?;
-        match self.init(&plan, &mapping, |view, at| view.write(at, value.as_bytes()))? {
-            (region, Disposition::Created) => Ok(region),
-            // Somebody's `open_or_create` came between.
-            (_, Disposition::Opened) => Err(exists("create", &mapping.object)),
-        }
+        self.create_as(&Region::<T>::plan(), name, value.as_bytes())
     }
 
     /// Opens the live region of that name.
@@ -154,13 +151,7 @@ impl RegionOptions {
     /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`] if it is no region; [`ErrorKind::WrongLayout`] if its content is of
     /// another type; [`ErrorKind::TimedOut`] if nobody gave it a value in time; [`ErrorKind::Corrupt`].
     pub fn open<T: Record>(&self, name: &str) -> Result<Region<T>> {
-        let plan = Region::<T>::plan();
-        // Opened anew each time: what its maker left half made when it died is not kept alive by those who wait.
-        self.wait(|| match Mapping::open(name, self.access) {
-            Ok(mapping) => Region::look(&plan, &mapping, self.access),
-            Err(error) if error.kind() == ErrorKind::NotFound && self.timeout.is_some() => Ok(Err(error)),
-            Err(error) => Err(error),
-        })
+        self.open_as(&Region::<T>::plan(), name)
     }
 
     /// Opens the live region of that name, or makes one with the value that `init` gives. Of several at once, one makes it and
@@ -172,9 +163,7 @@ impl RegionOptions {
     /// As [`create`](Self::create), less `AlreadyExists`; as [`open`](Self::open); [`ErrorKind::OutOfRange`] if the live mapping is
     /// too small.
     pub fn open_or_create<T: Record>(&self, name: &str, init: impl FnOnce() -> T) -> Result<(Region<T>, Disposition)> {
-        let plan = Region::<T>::plan();
-        let (mapping, _) = self.mapping(&plan).open_or_create(name)?;
-        self.init(&plan, &mapping, |view, at| view.write(at, init().as_bytes()))
+        self.open_or_create_as(&Region::<T>::plan(), name, |view, at| view.write(at, init().as_bytes()))
     }
 
     /// Opens the region in a mapping that this process has: inherited, passed on, on a file. [`access`](Self::access) must be
@@ -200,6 +189,34 @@ impl RegionOptions {
         self.init(&Region::<T>::plan(), mapping, |view, at| view.write(at, init().as_bytes()))
     }
 
+    fn create_as<T: ?Sized>(&self, plan: &Plan, name: &str, value: &[u8]) -> Result<Region<T>> {
+        let mapping = self.mapping(plan).create(name)?;
+        match self.init(plan, &mapping, |view, at| view.write(at, value))? {
+            (region, Disposition::Created) => Ok(region),
+            // Somebody's `open_or_create` came between.
+            (_, Disposition::Opened) => Err(exists("create", &mapping.object)),
+        }
+    }
+
+    fn open_as<T: ?Sized>(&self, plan: &Plan, name: &str) -> Result<Region<T>> {
+        // Opened anew each time: what its maker left half made when it died is not kept alive by those who wait.
+        self.wait(|| match Mapping::open(name, self.access) {
+            Ok(mapping) => Region::look(plan, &mapping, self.access),
+            Err(error) if error.kind() == ErrorKind::NotFound && self.timeout.is_some() => Ok(Err(error)),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn open_or_create_as<T: ?Sized>(
+        &self,
+        plan: &Plan,
+        name: &str,
+        init: impl FnOnce(&View, usize) -> Result<()>,
+    ) -> Result<(Region<T>, Disposition)> {
+        let (mapping, _) = self.mapping(plan).open_or_create(name)?;
+        self.init(plan, &mapping, init)
+    }
+
     /// Looks until it is there or the time is over, with longer and longer pauses.
     fn wait<T>(&self, mut look: impl FnMut() -> Result<Result<T>>) -> Result<T> {
         let until = Deadline::after(Some(self.timeout.unwrap_or(PATIENCE)));
@@ -221,7 +238,7 @@ impl RegionOptions {
         MappingOptions::new().size(plan.mapping_size()).share(self.share.clone())
     }
 
-    fn init<T: Record>(
+    fn init<T: ?Sized>(
         &self,
         plan: &Plan,
         mapping: &Mapping,
@@ -229,7 +246,7 @@ impl RegionOptions {
     ) -> Result<(Region<T>, Disposition)> {
         let (content, ours) = plan.open_or_init(mapping, self.timeout.unwrap_or(PATIENCE), init)?;
         let disposition = if ours { Disposition::Created } else { Disposition::Opened };
-        Ok((Region::of(content, mapping)?, disposition))
+        Ok((Region::of(plan, content, mapping)?, disposition))
     }
 }
 
@@ -267,26 +284,6 @@ impl<T: Record> Region<T> {
         Plan::plain(T::SCHEMA)
     }
 
-    /// Outer: whether it is any use to look again. Inner: whether it was there.
-    fn look(plan: &Plan, mapping: &Mapping, access: Access) -> Result<Result<Region<T>>> {
-        match plan.open(mapping, access)? {
-            Some(content) => Region::of(content, mapping).map(Ok),
-            None => {
-                let why = "nobody gave it a value in time; if whoever was about to has died, open_or_create takes over";
-                Ok(Err(Error::new(ErrorKind::TimedOut, "open the region", why).on(&mapping.object)))
-            }
-        }
-    }
-
-    fn of(content: Content, mapping: &Mapping) -> Result<Region<T>> {
-        if mapping.is_reserved() {
-            // What is committed stays so: asked once, reading cannot fail later.
-            content.view.read(content.offset, T::new_zeroed().as_mut_bytes())?;
-        }
-        let mapping = Mapping { object: Arc::clone(&mapping.object) };
-        Ok(Region { mapping, content, _value: PhantomData })
-    }
-
     /// A copy of the value; a mixture of two if somebody writes meanwhile.
     #[inline]
     pub fn read(&self) -> T {
@@ -303,6 +300,28 @@ impl<T: Record> Region<T> {
     #[inline]
     pub fn write(&self, value: &T) -> Result<()> {
         self.content.view.write(self.content.offset, value.as_bytes())
+    }
+}
+
+impl<T: ?Sized> Region<T> {
+    /// Outer: whether it is any use to look again. Inner: whether it was there.
+    fn look(plan: &Plan, mapping: &Mapping, access: Access) -> Result<Result<Region<T>>> {
+        match plan.open(mapping, access)? {
+            Some(content) => Region::of(plan, content, mapping).map(Ok),
+            None => {
+                let why = "nobody gave it a value in time; if whoever was about to has died, open_or_create takes over";
+                Ok(Err(Error::new(ErrorKind::TimedOut, "open the region", why).on(&mapping.object)))
+            }
+        }
+    }
+
+    fn of(plan: &Plan, content: Content, mapping: &Mapping) -> Result<Region<T>> {
+        if mapping.is_reserved() {
+            // What is committed stays so: asked once, reading cannot fail later.
+            content.view.read(content.offset, &mut vec![0; plan.size()])?;
+        }
+        let mapping = Mapping { object: Arc::clone(&mapping.object) };
+        Ok(Region { mapping, content, len: plan.size(), _value: PhantomData })
     }
 
     /// A view of the whole mapping, in which the content stands at [`content_offset`](Self::content_offset).

@@ -58,9 +58,9 @@ pub struct Schema {
 /// A field of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    name: Cow<'static, str>,
-    offset: u64,
-    schema: Schema,
+    pub(super) name: Cow<'static, str>,
+    pub(super) offset: u64,
+    pub(super) schema: Schema,
 }
 
 /// Why bytes are no schema, and where.
@@ -138,6 +138,20 @@ impl Schema {
             i += 1;
         }
         Schema::one(Form::Record, name, size, align, fields)
+    }
+
+    pub(super) fn owned(name: &str, size: u64, align: u32, fields: Vec<Field>) -> Schema {
+        let (name, fields) = (Cow::Owned(name.to_owned()), Cow::Owned(fields));
+        Schema { form: Form::Record, name, size, align, rank: 0, lengths: [0; MAX_RANK], fields }
+    }
+
+    /// The same, if those who read it would take it.
+    pub(super) fn checked(self) -> Result<Schema, &'static str> {
+        let bytes = self.to_bytes();
+        if bytes.len() > MAX_LEN || self.name.len() > u16::MAX.into() {
+            return Err("its description has more than 1 MiB, or its name more than 65535 bytes");
+        }
+        Schema::parse(&bytes).map_err(|broken| broken.why)
     }
 
     /// `len` of them, one behind the other.
