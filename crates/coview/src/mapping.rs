@@ -323,6 +323,17 @@ impl Mapping {
         Ok(())
     }
 
+    /// As [`hand_to`](Self::hand_to), for who starts the child in another way: the variable, and its value, that the child's
+    /// environment must have. The mapping becomes inheritable: keep it open until the child has been started.
+    ///
+    /// # Errors
+    /// As [`hand_to`](Self::hand_to).
+    pub fn hand_over(&self, key: &str) -> Result<(String, String)> {
+        let variable = variable("hand over", key)?;
+        let ticket = self.object.section.hand_over().map_err(|error| explain("hand over", &self.object, error))?;
+        Ok((variable, self.with_name(&ticket)))
+    }
+
     /// The mapping that the parent handed over under `key`.
     ///
     /// # Errors

@@ -117,11 +117,13 @@ impl Section {
             (None, None) => (Section::create_unnamed(spec)?, true),
         };
         if spec.inheritable {
-            for fd in section.fds() {
-                rustix::io::fcntl_setfd(fd, FdFlags::empty())?;
-            }
+            section.make_inheritable()?;
         }
         Ok((section, new))
+    }
+
+    fn make_inheritable(&self) -> io::Result<()> {
+        self.fds().iter().try_for_each(|fd| Ok(rustix::io::fcntl_setfd(fd, FdFlags::empty())?))
     }
 
     fn memory_backing(spec: &Spec) -> Backing {
@@ -392,11 +394,7 @@ impl Section {
     /// Lets `command`'s process inherit the handle. Returns the ticket that [`Section::adopt`] takes there.
     pub(crate) fn hand_to(&self, command: &mut Command) -> io::Result<String> {
         let copy = self.try_clone()?;
-        if copy.fds().is_empty() {
-            return Err(
-                Refusal::Unsupported("a System V segment is inherited by its id: hand over its name".into()).into()
-            );
-        }
+        copy.refuse_to_inherit()?;
         let ticket = copy.ticket();
         let numbers: Vec<i32> = copy.fds().iter().map(AsRawFd::as_raw_fd).collect();
         let inherit = move || {
@@ -411,6 +409,22 @@ impl Section {
         // nothing.
         unsafe { command.pre_exec(inherit) };
         Ok(ticket)
+    }
+
+    /// As [`hand_to`](Section::hand_to), for every child.
+    pub(crate) fn hand_over(&self) -> io::Result<String> {
+        self.refuse_to_inherit()?;
+        self.make_inheritable()?;
+        Ok(self.ticket())
+    }
+
+    fn refuse_to_inherit(&self) -> io::Result<()> {
+        match self.fds().is_empty() {
+            true => {
+                Err(Refusal::Unsupported("a System V segment is inherited by its id: hand over its name".into()).into())
+            }
+            false => Ok(()),
+        }
     }
 
     /// What another process needs to know beside the descriptors.

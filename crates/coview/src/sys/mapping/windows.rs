@@ -295,6 +295,11 @@ impl Section {
 
     /// Lets `command`'s process inherit the handle. Returns the ticket that [`Section::adopt`] takes there.
     pub(crate) fn hand_to(&self, _command: &mut Command) -> io::Result<String> {
+        self.hand_over()
+    }
+
+    /// As [`hand_to`](Section::hand_to), for every child.
+    pub(crate) fn hand_over(&self) -> io::Result<String> {
         self.make_inheritable()?;
         let number = |handle: HANDLE| format!("{:x}", handle.addr());
         let file = self.file.as_ref().map_or_else(|| "-".to_owned(), |file| number(file.as_raw_handle()));
