@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::{Child, PATIENCE, Role, hear, say, until};
 use coview::latest::{Latest, LatestOptions};
+use coview::region::Schema;
 use coview::ring::{Ring, RingOptions};
 use coview::{Access, ErrorKind, Mapping};
 
@@ -445,6 +446,20 @@ fn latest_bytes_have_any_length_up_to_their_capacity() {
     let typed = format!("{name} typed");
     let _typed = Latest::<u64>::create(&typed).unwrap();
     assert_eq!(Latest::<[u8]>::open(&typed).unwrap_err().kind(), ErrorKind::WrongLayout);
+    let schema = Schema::unsigned(4).array(3);
+    let described = LatestOptions::new().create_bytes(&format!("{name} described"), &schema).unwrap();
+    let (mut writer, mut reader) = (described.writer().unwrap(), described.reader());
+    assert_eq!(writer.set(&[1; 11]).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(writer.set(&[1; 13]).unwrap_err().kind(), ErrorKind::OutOfRange);
+    writer.set(&[1; 12]).unwrap();
+    assert_eq!((described.capacity(), reader.changed().unwrap()), (12, vec![1; 12]));
+    let open = |fields| Latest::open_bytes(&format!("{name} described"), &Schema::unsigned(4).array(fields));
+    assert_eq!(open(3).unwrap().reader().read().unwrap(), Some(vec![1; 12]));
+    assert_eq!(open(4).unwrap_err().kind(), ErrorKind::WrongLayout);
+    assert_eq!(Latest::<[u8]>::open(&format!("{name} described")).unwrap_err().kind(), ErrorKind::WrongLayout);
+    let vast = Schema::unsigned(8).array(1 << 31).array(1 << 31);
+    assert!(LatestOptions::new().create_bytes(&format!("{name} huge"), &vast).is_err());
+
     let error = LatestOptions::new().capacity(usize::MAX).create::<[u8]>(&format!("{name} huge")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
 }

@@ -17,13 +17,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Share;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
-use crate::region::{Plan, RegionKind};
+use crate::region::{Plan, RegionKind, Schema};
 use crate::step::is_broken;
 use crate::sync::{Commit, Placed, fill, read};
 use crate::sys::lock::Words;
 use crate::sys::wait::Deadline;
 use crate::view::View;
-use value::copied;
+use value::Sizes;
 
 /// The most writers attached at once, of a value that allows several.
 pub const WRITERS: usize = 16;
@@ -101,9 +101,7 @@ struct Shared {
     view: Arc<View>,
     /// Where the copies are, right behind the head.
     copies: *mut u8,
-    /// Bytes of the largest value, and from copy to copy.
-    size: usize,
-    stride: usize,
+    sizes: Sizes,
     several: bool,
 }
 
@@ -147,8 +145,9 @@ impl LatestOptions {
     /// # Errors
     /// [`ErrorKind::AlreadyExists`], and those of [`MappingOptions::create`](crate::MappingOptions::create).
     pub fn create<T: Value + ?Sized>(&self, name: &str) -> Result<Latest<T>> {
-        let init = |view: &View, at| self.init::<T>(view, at);
-        Latest::of(Content::create(name, &self.plan::<T>(), &self.share, init)?)
+        let sizes = T::sizes(self.capacity);
+        let init = |view: &View, at| self.init(view, at, sizes);
+        Latest::of(Content::create(name, &plan(sizes, T::schema()), &self.share, init)?, None)
     }
 
     /// Makes one of that name, or opens the live one, whose capacity stays as it is.
@@ -156,34 +155,64 @@ impl LatestOptions {
     /// # Errors
     /// As [`create`](Self::create), less `AlreadyExists`; as [`Latest::open`].
     pub fn open_or_create<T: Value + ?Sized>(&self, name: &str) -> Result<Latest<T>> {
-        let init = |view: &View, at| self.init::<T>(view, at);
-        Latest::of(Content::open_or_create(name, &self.plan::<T>(), &self.share, init)?)
+        let sizes = T::sizes(self.capacity);
+        let init = |view: &View, at| self.init(view, at, sizes);
+        Latest::of(Content::open_or_create(name, &plan(sizes, T::schema()), &self.share, init)?, None)
     }
 
-    fn init<T: Value + ?Sized>(&self, view: &View, at: usize) -> Result<()> {
-        let (head, size): (&Head, _) = (view.place(at)?, T::size(self.capacity));
-        head.size.store(size as u64, Ordering::Relaxed);
-        head.stride.store(stride::<T>(size) as u64, Ordering::Relaxed);
+    /// As [`create`](Self::create), of values that have this layout, by their bytes: for other languages, and for tools.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use coview::{latest::{Latest, LatestOptions}, region::Schema};
+    ///
+    /// let name = format!("doc-latest-bytes-{}", std::process::id());
+    /// let speed = LatestOptions::new().create_bytes(&name, &Schema::float(8))?;
+    /// speed.writer()?.set(&9.81f64.to_ne_bytes())?;
+    /// assert_eq!(Latest::<f64>::open(&name)?.reader().read()?, Some(9.81));
+    /// # Ok::<(), coview::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_bytes(&self, name: &str, schema: &Schema) -> Result<Latest<[u8]>> {
+        let (sizes, plan) = described(schema);
+        Latest::of(Content::create(name, &plan, &self.share, |view, at| self.init(view, at, sizes))?, Some(sizes))
+    }
+
+    /// As [`open_or_create`](Self::open_or_create), of values that have this layout, by their bytes.
+    ///
+    /// # Errors
+    /// As [`open_or_create`](Self::open_or_create).
+    pub fn open_or_create_bytes(&self, name: &str, schema: &Schema) -> Result<Latest<[u8]>> {
+        let (sizes, plan) = described(schema);
+        Latest::of(
+            Content::open_or_create(name, &plan, &self.share, |view, at| self.init(view, at, sizes))?,
+            Some(sizes),
+        )
+    }
+
+    fn init(&self, view: &View, at: usize, sizes: Sizes) -> Result<()> {
+        let head: &Head = view.place(at)?;
+        head.size.store(sizes.size as u64, Ordering::Relaxed);
+        head.stride.store(sizes.stride() as u64, Ordering::Relaxed);
         let several = if self.several { SEVERAL } else { 0 };
-        head.flags.store(several | if T::BYTES { BYTES } else { 0 }, Ordering::Relaxed);
+        head.flags.store(several | if sizes.counted { BYTES } else { 0 }, Ordering::Relaxed);
         Ok(())
-    }
-
-    fn plan<T: Value + ?Sized>(&self) -> Plan {
-        // What nobody has memory for, the mapping refuses.
-        let copies = (stride::<T>(T::size(self.capacity)) as u64).saturating_mul(u64::from(COPIES));
-        let size = copies.saturating_add(size_of::<Head>() as u64).min(1 << 60);
-        Plan::new(RegionKind::Latest, T::schema(), size, align_of::<Head>())
     }
 }
 
-/// From copy to copy: what one reads is not in a line that another is written to, nor in its neighbour.
-const fn stride<T: Value + ?Sized>(size: usize) -> usize {
-    // Of what is too large to be had, some number that is so, too.
-    match copied::<T>(size).checked_next_multiple_of(128) {
-        Some(stride) => stride,
-        None => usize::MAX & !127,
-    }
+fn plan(sizes: Sizes, schema: Option<Schema>) -> Plan {
+    // What nobody has memory for, the mapping refuses.
+    let copies = (sizes.stride() as u64).saturating_mul(u64::from(COPIES));
+    let size = copies.saturating_add(size_of::<Head>() as u64).min(1 << 60);
+    Plan::new(RegionKind::Latest, schema, size, align_of::<Head>())
+}
+
+fn described(schema: &Schema) -> (Sizes, Plan) {
+    let sizes = Sizes { size: usize::try_from(schema.size()).unwrap_or(usize::MAX), counted: false };
+    (sizes, plan(sizes, Some(schema.clone())))
 }
 
 impl<T: Value + ?Sized> Latest<T> {
@@ -202,27 +231,32 @@ impl<T: Value + ?Sized> Latest<T> {
     /// of another type;
     /// [`ErrorKind::AccessDenied`]: reading needs write access too, to say that it sleeps.
     pub fn open(name: &str) -> Result<Latest<T>> {
-        Latest::of(Content::open(name, &LatestOptions::new().plan::<T>())?)
+        Latest::of(Content::open(name, &plan(T::sizes(0), T::schema()))?, None)
     }
 
-    fn of(Content { view, offset }: Content) -> Result<Latest<T>> {
+    /// `sizes`: those that it must have; `None`: those of its type.
+    fn of(Content { view, offset }: Content, sizes: Option<Sizes>) -> Result<Latest<T>> {
         let head: &Head = view.place(offset)?;
         let (flags, room) =
             (head.flags.load(Ordering::Relaxed), (view.len() - offset).saturating_sub(size_of::<Head>()));
-        let held =
+        let [size, step] =
             [&head.size, &head.stride].map(|at| usize::try_from(at.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
+        let found = Sizes { size, counted: flags & BYTES != 0 };
+        let wanted =
+            sizes.unwrap_or(if T::schema().is_some() { T::sizes(0) } else { Sizes { counted: true, ..found } });
         let refused = |kind, why: String| Err(Error::new(kind, "open the latest value", why));
-        if (flags & BYTES != 0) != T::BYTES {
-            let held = if flags & BYTES != 0 { "bytes" } else { "of a type" };
-            return refused(ErrorKind::WrongLayout, format!("its values are {held}; open it as what it is"));
+        if found.counted != wanted.counted {
+            let held = if found.counted { "are bytes" } else { "have a layout" };
+            return refused(ErrorKind::WrongLayout, format!("its values {held}; open it as what it is"));
         }
-        let size = if T::BYTES { held[0] } else { T::size(0) };
-        if held != [size, stride::<T>(size)] || held[1] > room / COPIES as usize {
-            let why = format!("its values cannot have {} bytes, one each {} of {room}", held[0], held[1]);
-            return refused(ErrorKind::Corrupt, why);
+        if found != wanted || step != wanted.stride() || step > room / COPIES as usize {
+            return refused(
+                ErrorKind::Corrupt,
+                format!("its values cannot have {size} bytes, one each {step} of {room}"),
+            );
         }
         let copies = view.as_ptr().wrapping_add(offset + size_of::<Head>());
-        let shared = Shared { view, copies, size, stride: held[1], several: flags & SEVERAL != 0 };
+        let shared = Shared { view, copies, sizes: found, several: flags & SEVERAL != 0 };
         Ok(Latest { shared, _value: PhantomData })
     }
 
@@ -247,6 +281,22 @@ impl<T: Value + ?Sized> Latest<T> {
     }
 }
 
+impl Latest<[u8]> {
+    /// As [`open`](Latest::open), with values that have this layout, by their bytes.
+    ///
+    /// # Errors
+    /// As [`open`](Latest::open).
+    pub fn open_bytes(name: &str, schema: &Schema) -> Result<Latest<[u8]>> {
+        let (sizes, plan) = described(schema);
+        Latest::of(Content::open(name, &plan)?, Some(sizes))
+    }
+
+    /// Bytes of the largest value.
+    pub fn capacity(&self) -> usize {
+        self.shared.sizes.size
+    }
+}
+
 impl Shared {
     #[inline]
     fn head(&self) -> &Head {
@@ -257,8 +307,7 @@ impl Shared {
     /// Where one of the copies stands; `Latest::of` checked that all lie in the view.
     #[inline]
     fn copy<T: Value + ?Sized>(&self, index: u32) -> *mut u8 {
-        let stride = if T::BYTES { self.stride } else { stride::<T>(T::size(0)) }; // the latter is known to the compiler
-        self.copies.wrapping_add((index % COPIES) as usize * stride)
+        self.copies.wrapping_add((index % COPIES) as usize * T::known(self.sizes).stride())
     }
 
     fn writers(&self) -> Side<'_> {
@@ -284,10 +333,10 @@ impl<T: Value + ?Sized> Writer<T> {
     /// Makes `value` the newest, and wakes the readers that wait for one.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfRange`] for more bytes than it has capacity for; the system's, when readers were to be woken.
+    /// [`ErrorKind::OutOfRange`] for more bytes than it has capacity for, [`ErrorKind::InvalidInput`] for fewer than its layout has; the system's, when readers were to be woken.
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<()> {
-        value.check(self.shared.size)?;
+        value.check(self.shared.sizes)?;
         let head = self.shared.head();
         if self.shared.several {
             // Abandoned or not: who died in its turn leaves the newest whole value.
@@ -313,7 +362,7 @@ impl<T: Value + ?Sized> Writer<T> {
             count.store(next, Ordering::Release);
         }
         // SAFETY: (1) a copy lies in the view; (2) `set` has checked it.
-        fill(|| unsafe { value.put(self.shared.copy::<T>(next)) });
+        fill(|| unsafe { value.put(self.shared.copy::<T>(next), self.shared.sizes) });
         // Release: pairs with the Acquire in `read`.
         count.store(next, Ordering::Release);
         self.shared.writers().ring().map_err(refused)
@@ -366,7 +415,7 @@ impl<T: Value + ?Sized> Reader<T> {
         let shared = &self.shared;
         let newest = |order| shared.head().newest.count.load(order);
         // SAFETY: (1) a copy lies in the view, which lives as long as `self`.
-        let copy = |number| (number != 0).then(|| unsafe { T::get(shared.copy::<T>(number), shared.size, room) });
+        let copy = |number| (number != 0).then(|| unsafe { T::get(shared.copy::<T>(number), shared.sizes, room) });
         read(newest, COPIES, copy).inspect(|((), number)| self.seen = *number).is_some()
     }
 
