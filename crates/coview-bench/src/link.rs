@@ -81,6 +81,78 @@ pub(crate) fn words<const N: usize>(bytes: &[u8]) -> [u64; N] {
     message
 }
 
+/// The bytes of a large frame: a picture of 1024 × 1024 pixels.
+pub(crate) const PICTURE: usize = 3 << 20;
+
+/// What a large frame is filled with.
+pub(crate) enum Picture<'a> {
+    /// Its first word; the rest stays as it is.
+    Untouched(u64),
+    Whole(&'a [u64]),
+}
+
+/// Waits for a large frame and shows it.
+pub(crate) type Viewer = Box<dyn FnMut(&mut dyn FnMut(&[u64]))>;
+
+/// One direction for large frames, which are filled and read in place, or as close to it as there is.
+pub(crate) trait Pictures: Clone + 'static {
+    fn sender(self) -> Result<impl FnMut(Picture<'_>) + 'static>;
+    /// Waits for a frame and shows it, whole or in parts.
+    fn receiver(self) -> Result<Viewer>;
+}
+
+/// Large frames go there and come back one at a time. `touched`: each side fills its own from memory of its own and reads the other's.
+pub(crate) fn pictures(there: impl Pictures, back: impl Pictures, touched: bool) -> Sides {
+    let (far_there, far_back) = (there.clone(), back.clone());
+    Sides::both(
+        move || {
+            let (mut send, mut receive) = (there.sender()?, back.receiver()?);
+            let mut source = vec![0u64; PICTURE / 8];
+            let mut count = 0;
+            Ok(move |turn: &Turn| {
+                turn.repeat(|| {
+                    count += 1;
+                    show(&mut send, &mut source, count, touched);
+                    assert_eq!(look(&mut receive, touched), expected(count, touched), "another frame came back");
+                })
+            })
+        },
+        move || {
+            let (mut receive, mut send) = (far_there.receiver()?, far_back.sender()?);
+            let mut source = vec![0u64; PICTURE / 8];
+            let mut count = 0;
+            Ok(move |turn: &Turn| {
+                turn.repeat(|| {
+                    count += 1;
+                    assert_eq!(look(&mut receive, touched), expected(count, touched), "another frame came");
+                    show(&mut send, &mut source, count, touched);
+                })
+            })
+        },
+    )
+}
+
+fn show(send: &mut impl FnMut(Picture<'_>), source: &mut [u64], count: u64, touched: bool) {
+    // In its last word too: who reads it whole sees that.
+    source[0] = count;
+    source[PICTURE / 8 - 1] = count;
+    send(if touched { Picture::Whole(source) } else { Picture::Untouched(count) });
+}
+
+/// What a reader finds: the sum of all words, or the first.
+fn look(receive: &mut Viewer, touched: bool) -> u64 {
+    let mut found = 0u64;
+    receive(&mut |words| match touched {
+        true => found = words.iter().fold(found, |sum, word| sum.wrapping_add(*word)),
+        false => found = words[0],
+    });
+    found
+}
+
+fn expected(count: u64, touched: bool) -> u64 {
+    if touched { 2 * count } else { count }
+}
+
 /// The newest value of one process, for another to look at.
 pub(crate) trait Latest: Clone + 'static {
     /// Opened first, since some want the reader to make the place.

@@ -1,10 +1,12 @@
 //! coview's own channels, as links.
 
+use coview::frames::{self, FramesOptions, Policy};
 use coview::latest::{Latest, LatestOptions};
 use coview::ring::RingOptions;
 
 use crate::Result;
 use crate::link;
+use crate::link::{Picture, Viewer};
 use crate::subject::unique;
 
 /// A ring between two.
@@ -64,5 +66,86 @@ impl link::Latest for Newest {
     fn writer(self) -> Result<impl FnMut(&[u64; 8]) + 'static> {
         let mut writer = self.open()?.writer()?;
         Ok(move |value: &[u64; 8]| writer.set(value).expect("set"))
+    }
+}
+
+/// Frames of one publisher, for a subscriber that gets every one.
+#[derive(Clone)]
+pub(crate) struct Frames {
+    name: String,
+    waiting: Waiting,
+}
+
+/// How a receiver waits.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Waiting {
+    Polling,
+    Asleep,
+}
+
+impl Frames {
+    pub(crate) fn new(waiting: Waiting) -> Frames {
+        Frames { name: unique("frames"), waiting }
+    }
+
+    fn open<const N: usize>(&self) -> Result<frames::Frames<[u64; N]>> {
+        Ok(FramesOptions::new().open_or_create(&self.name)?)
+    }
+}
+
+/// The next frame, as soon as it is there.
+fn polled<P: frames::Payload + ?Sized>(subscriber: &frames::Subscriber<P>) -> frames::Frame<'_, P> {
+    loop {
+        if let Some(frame) = subscriber.try_receive().expect("receive") {
+            return frame;
+        }
+    }
+}
+
+impl<const N: usize> link::Link<N> for Frames {
+    fn sender(self) -> Result<impl FnMut(&[u64; N]) + 'static> {
+        let publisher = self.open::<N>()?.publisher()?;
+        Ok(move |message: &[u64; N]| publisher.send(message).expect("send"))
+    }
+
+    fn receiver(self) -> Result<impl FnMut() -> [u64; N] + 'static> {
+        let subscriber = self.open::<N>()?.subscriber(Policy::EveryFrame)?;
+        Ok(move || match self.waiting {
+            Waiting::Polling => *polled(&subscriber),
+            Waiting::Asleep => *subscriber.receive().expect("receive"),
+        })
+    }
+}
+
+/// Frames of 3 MiB.
+#[derive(Clone)]
+pub(crate) struct Pictures(String);
+
+impl Pictures {
+    pub(crate) fn new() -> Pictures {
+        Pictures(unique("pictures"))
+    }
+
+    fn open(&self) -> Result<frames::Frames<[u64]>> {
+        Ok(FramesOptions::new().slot(link::PICTURE).open_or_create(&self.0)?)
+    }
+}
+
+impl link::Pictures for Pictures {
+    fn sender(self) -> Result<impl FnMut(Picture<'_>) + 'static> {
+        let publisher = self.open()?.publisher()?;
+        Ok(move |picture: Picture<'_>| {
+            let mut loan = publisher.loan(link::PICTURE / 8).expect("loan");
+            match picture {
+                Picture::Untouched(word) => loan[0] = word,
+                Picture::Whole(words) => loan.copy_from_slice(words),
+            }
+            loan.publish().expect("publish");
+        })
+    }
+
+    fn receiver(self) -> Result<Viewer> {
+        let subscriber = self.open()?.subscriber(Policy::EveryFrame)?;
+        Ok(Box::new(move |read| read(&polled(&subscriber))))
     }
 }

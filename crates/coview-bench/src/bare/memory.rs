@@ -2,8 +2,12 @@
 
 use std::io;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+
+use crate::Result;
+use crate::link::{PICTURE, Picture, Pictures, Viewer};
 
 /// A value in memory of its own, for this process and those it forks. It stays until they end.
 pub(crate) fn shared<T: Sync + 'static>(value: T) -> io::Result<&'static T> {
@@ -65,5 +69,57 @@ impl Copier {
         let (source, len) = (std::hint::black_box(self.source.as_ptr()), self.source.len());
         // SAFETY: both are `len` bytes; the target was made for this copier alone and apart from the source.
         unsafe { std::ptr::copy_nonoverlapping(source, std::hint::black_box(self.target), len) };
+    }
+}
+
+/// Four places for large frames in turn, which only processes that wait for each other's answer may use: the limit for every
+/// library that has one process write a frame before another reads it.
+#[derive(Clone)]
+pub(crate) struct Shelf {
+    /// Frames that were put there.
+    count: &'static Line<AtomicU64>,
+    places: [Place; 4],
+}
+
+type Place = &'static [AtomicU64];
+
+impl Shelf {
+    pub(crate) fn new() -> io::Result<Shelf> {
+        let place = || shared_slice(PICTURE / 8);
+        let places = [place()?, place()?, place()?, place()?];
+        Ok(Shelf { count: shared(Line(AtomicU64::new(0)))?, places })
+    }
+
+    fn place(&self, count: u64) -> Place {
+        self.places[count as usize % self.places.len()]
+    }
+}
+
+impl Pictures for Shelf {
+    fn sender(self) -> Result<impl FnMut(Picture<'_>) + 'static> {
+        let mut count = 0;
+        Ok(move |picture: Picture<'_>| {
+            count += 1;
+            let place = self.place(count);
+            match picture {
+                Picture::Untouched(word) => place[0].store(word, Ordering::Relaxed),
+                // SAFETY: both are as long; the reader has answered the frame before this one, so nobody reads here.
+                Picture::Whole(words) => unsafe {
+                    std::ptr::copy_nonoverlapping(words.as_ptr(), place[0].as_ptr(), words.len())
+                },
+            }
+            self.count.store(count, Ordering::Release); // pairs with the Acquire in `receiver`
+        })
+    }
+
+    fn receiver(self) -> Result<Viewer> {
+        let mut count = 0;
+        Ok(Box::new(move |read| {
+            count += 1;
+            while self.count.load(Ordering::Acquire) != count {} // pairs with the Release in `sender`
+            let place = self.place(count);
+            // SAFETY: the sender has written it, and writes another only when it was answered.
+            read(unsafe { std::slice::from_raw_parts(place[0].as_ptr(), place.len()) });
+        }))
     }
 }

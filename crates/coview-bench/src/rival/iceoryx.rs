@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use super::super::subject::unique;
 use crate::Result;
 use crate::keeper;
-use crate::link::{Latest, Link};
+use crate::pair::{Sides, Turn};
+use crate::link::{Latest, Link, PICTURE, Picture, Pictures, Viewer};
 
 type Ipc = ipc::Service;
 
@@ -114,6 +115,91 @@ impl<const N: usize> Link<N> for PubSub {
             }
         })
     }
+}
+
+/// Publish-subscribe of slices of 3 MiB, the subscriber polling.
+#[derive(Clone)]
+pub(crate) struct Slices(ServiceName);
+
+impl Slices {
+    pub(crate) fn new() -> Result<Slices> {
+        Ok(Slices(ServiceName::new(&unique("slices"))?))
+    }
+}
+
+impl Pictures for Slices {
+    fn sender(self) -> Result<impl FnMut(Picture<'_>) + 'static> {
+        let node = node()?;
+        let service = node.service_builder(&self.0).publish_subscribe::<[u64]>().max_publishers(1).max_subscribers(1);
+        let service = service.open_or_create()?;
+        let publisher = service.publisher_builder().initial_max_slice_len(PICTURE / 8).create()?;
+        Ok(move |picture: Picture<'_>| {
+            let loan = publisher.loan_slice_uninit(PICTURE / 8).expect("loan");
+            let sample = match picture {
+                Picture::Untouched(word) => first_word(loan, word),
+                Picture::Whole(words) => loan.write_from_slice(words),
+            };
+            assert_eq!(sample.send().expect("send"), 1, "subscribers");
+        })
+    }
+
+    fn receiver(self) -> Result<Viewer> {
+        let node = node()?;
+        let service = node.service_builder(&self.0).publish_subscribe::<[u64]>().max_publishers(1).max_subscribers(1);
+        let subscriber = service.open_or_create()?.subscriber_builder().create()?;
+        Ok(Box::new(move |read| {
+            loop {
+                if let Some(sample) = subscriber.receive().expect("receive") {
+                    return read(&sample);
+                }
+            }
+        }))
+    }
+}
+
+type Uninit = iceoryx2::sample_mut_uninit::SampleMutUninit<Ipc, [std::mem::MaybeUninit<u64>], ()>;
+
+#[allow(unsafe_code)]
+fn first_word(mut loan: Uninit, word: u64) -> iceoryx2::sample_mut::SampleMut<Ipc, [u64], ()> {
+    loan.payload_mut()[0].write(word);
+    // SAFETY: the rest is memory that the kernel zeroed, or an earlier frame: any bytes are u64.
+    unsafe { loan.assume_init() }
+}
+
+/// One process publishes 64 bytes, and its subscribers take it.
+pub(crate) fn fan_of(subscribers: usize) -> Result<Sides> {
+    let name = ServiceName::new(&unique("fan"))?;
+    Ok(Sides::alone(move || {
+        let node = node()?;
+        let service = node.service_builder(&name).publish_subscribe::<[u64; 8]>().max_subscribers(subscribers);
+        let service = service.max_publishers(1).open_or_create()?;
+        let publisher = service.publisher_builder().create()?;
+        let builders = (0..subscribers).map(|_| service.subscriber_builder().create());
+        let ends = builders.collect::<std::result::Result<Vec<_>, _>>()?;
+        let mut count = 0;
+        Ok(move |turn: &Turn| {
+            turn.repeat(|| {
+                count += 1;
+                let sample = publisher.loan_uninit().expect("loan").write_payload([count; 8]);
+                assert_eq!(sample.send().expect("send"), ends.len());
+                for end in &ends {
+                    assert_eq!(end.receive().expect("receive").map(|sample| sample[7]), Some(count));
+                }
+            })
+        })
+    }))
+}
+
+/// Sets everything up for one publisher and one subscriber of 64 bytes, and takes it down.
+pub(crate) fn set_up() -> Result<impl FnMut()> {
+    Ok(|| {
+        let pubsub = PubSub::new(2).expect("name");
+        let node = node().expect("node");
+        let service = node.service_builder(&pubsub.name).publish_subscribe::<[u64; 8]>().open_or_create();
+        let service = service.expect("service");
+        let subscriber = service.subscriber_builder().create().expect("subscriber");
+        drop((service.publisher_builder().create().expect("publisher"), subscriber));
+    })
 }
 
 /// Publish-subscribe for the data and an event to wake the receiver, as their manual has it.

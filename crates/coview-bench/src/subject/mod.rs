@@ -5,6 +5,7 @@ mod attach;
 mod boost;
 mod copy;
 mod event;
+mod frames;
 mod latest;
 mod lock;
 mod messages;
@@ -97,6 +98,7 @@ fn all() -> Vec<Subject> {
     let mut all = lock::subjects();
     all.push(event::subject());
     all.extend(messages::subjects());
+    all.extend(frames::subjects());
     all.extend(latest::subjects());
     all.push(attach::subject());
     all.push(copy::subject());
