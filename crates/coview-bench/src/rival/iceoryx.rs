@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use super::super::subject::unique;
 use crate::Result;
 use crate::keeper;
-use crate::pair::{Sides, Turn};
 use crate::link::{Latest, Link, PICTURE, Picture, Pictures, Viewer};
+use crate::pair::{Sides, Turn};
 
 type Ipc = ipc::Service;
 

@@ -73,7 +73,8 @@ fn fan_of(subscribers: usize) -> Sides {
     Sides::alone(move || {
         let frames = FramesOptions::new().create::<[u64; 8]>(&name)?;
         let publisher = frames.publisher()?;
-        let ends = (0..subscribers).map(|_| frames.subscriber(Policy::EveryFrame)).collect::<coview::Result<Vec<_>>>()?;
+        let ends =
+            (0..subscribers).map(|_| frames.subscriber(Policy::EveryFrame)).collect::<coview::Result<Vec<_>>>()?;
         let mut count = 0;
         Ok(move |turn: &Turn| {
             turn.repeat(|| {

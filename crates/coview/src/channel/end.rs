@@ -167,6 +167,12 @@ impl End {
         Some(self.process.load(Ordering::Relaxed)).filter(|process| *process != 0).map(|process| Peer { process })
     }
 
+    /// Whether nobody is here, as far as anybody has noticed.
+    #[inline]
+    pub(super) fn is_free(&self) -> bool {
+        self.process.load(Ordering::Relaxed) == 0
+    }
+
     /// Nobody holds this end: counts a death if that is why.
     fn bury(&self, deaths: &Deaths) {
         self.reclaim(deaths, || ());

@@ -42,18 +42,28 @@ fn drain(subscriber: &Subscriber<[u8]>, at: u32) -> Vec<u8> {
     }
 }
 
-fn publish(label: &str, len: usize) {
+/// `standing`: the publisher has published before, alone, and so has a standing turn.
+fn publish(label: &str, len: usize, standing: bool) {
     let frames = frames(label);
     let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
-    let victim = |begin: &dyn Fn()| {
-        let publisher = frames.publisher().unwrap();
-        begin();
+    let send = |publisher: &Publisher<[u8]>, byte| {
         let mut loan = publisher.loan(len).unwrap();
-        loan.fill(7);
+        loan.fill(byte);
         loan.publish().unwrap();
     };
+    let victim = |begin: &dyn Fn()| {
+        let publisher = frames.publisher().unwrap();
+        if standing {
+            send(&publisher, 6);
+        }
+        begin();
+        send(&publisher, 7);
+    };
     sweep(label, &victim, |at, _| {
-        let seen = drain(&subscriber, at);
+        let mut seen = drain(&subscriber, at);
+        if standing {
+            assert_eq!(seen.remove(0), 6, "killed after {at} instructions");
+        }
         assert!(seen.is_empty() || seen == [7], "killed after {at} instructions: {seen:?}");
         publisher(&frames, at).send(&vec![8; len]).unwrap();
         assert_eq!(drain(&subscriber, at), [8], "killed after {at} instructions");
@@ -64,11 +74,68 @@ fn publish(label: &str, len: usize) {
 
 /// A publisher dies anywhere between loan and publish: its frame is there whole or not at all, and the next one's follows.
 pub(crate) fn publish_small() {
-    publish("frames: publish a small one", 100);
+    publish("frames: publish a small one", 100, false);
 }
 
 pub(crate) fn publish_large() {
-    publish("frames: loan, fill, publish", LARGE);
+    publish("frames: loan, fill, publish", LARGE, false);
+}
+
+pub(crate) fn publish_standing() {
+    publish("frames: publish a small one, in a standing turn", 100, true);
+    publish("frames: loan, fill, publish, in a standing turn", LARGE, true);
+}
+
+/// Publishes without waiting, unless somebody else is about to. Whether it did.
+fn try_send(publisher: &Publisher<[u8]>, byte: u8) -> bool {
+    let Some(mut loan) = publisher.loan_timeout(100, Duration::ZERO).unwrap() else { return false };
+    loan.fill(byte);
+    loan.publish_timeout(Duration::ZERO).unwrap().is_ok()
+}
+
+/// A publisher stands still anywhere in its standing turn: another one publishes before it or behind it, not within.
+pub(crate) fn publish_while_others_publish() {
+    let frames = frames("frames publish beside");
+    let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
+    let did = std::cell::Cell::new(false);
+    let victim = |begin: &dyn Fn()| {
+        let publisher = frames.publisher().unwrap();
+        publisher.send(&[5; 100]).unwrap();
+        begin();
+        publisher.send(&[6; 100]).unwrap();
+        std::mem::forget(publisher);
+    };
+    let interfere = || did.set(try_send(&frames.publisher().unwrap(), 8));
+    let prepare = || drop(drain(&subscriber, 0));
+    sweep_pauses("frames: publish, while others do", &prepare, &victim, &interfere, &|at| {
+        let mut seen = drain(&subscriber, at);
+        seen.sort_unstable();
+        let all: &[u8] = if did.get() { &[5, 6, 8] } else { &[5, 6] };
+        assert_eq!(seen, all, "paused after {at} instructions");
+    });
+}
+
+/// Two die: one in its standing turn, the other while it ends that.
+pub(crate) fn end_a_standing_turn() {
+    let frames = frames("frames both publish");
+    let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
+    let first = |begin: &dyn Fn()| {
+        let publisher = frames.publisher().unwrap();
+        publisher.send(&[5; 100]).unwrap();
+        begin();
+        publisher.send(&[6; 100]).unwrap();
+    };
+    let second = |begin: &dyn Fn()| {
+        let publisher = frames.publisher().unwrap();
+        begin();
+        try_send(&publisher, 7);
+    };
+    duel("frames: publish, and another does, both die", &first, &second, |i, j| {
+        drop(drain(&subscriber, i));
+        publisher(&frames, i).send(&[8; 100]).unwrap();
+        assert_eq!(drain(&subscriber, i), [8], "killed after {i} and {j} instructions");
+        all_slots(&frames, i);
+    });
 }
 
 /// A subscriber dies anywhere with a frame: nobody waits for it, and its slot is free.
@@ -86,6 +153,10 @@ pub(crate) fn receive() {
     };
     sweep("frames: receive and release", &victim, |at, _| {
         all_slots(&frames, at);
+        // In the place of the dead one: what that held is not held any more.
+        let next = frames.subscriber(Policy::NewestOnly).unwrap();
+        all_slots(&frames, at);
+        drop(next);
         for _ in 0..2 * SLOTS {
             assert!(held.loan_timeout(LARGE, SOON).unwrap().is_some(), "killed after {at} instructions");
             held.send(&[1; LARGE]).unwrap();

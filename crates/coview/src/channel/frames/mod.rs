@@ -4,6 +4,7 @@ mod payload;
 mod publisher;
 mod store;
 mod subscriber;
+mod turn;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -6,11 +6,13 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::store::{EVERY, Place, Small, Store, Turn, refused};
+use super::store::{EVERY, Place, Small, Store, refused};
+use super::turn::Turn;
 use super::{PUBLISHERS, Payload};
 use crate::channel::end::{Attached, Peer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitive::Ordering;
+use crate::sys::lock::forks;
 use crate::sys::wait::{Deadline, spin};
 
 /// So many slots go round as long as readers keep up: few stay in the caches, and the next one is not the one that is still read.
@@ -28,6 +30,8 @@ struct Publishing {
     store: Store,
     end: Attached,
     index: usize,
+    /// In which process we are this publisher.
+    forks: u32,
     /// How many slots go round, and the last one taken.
     rotation: Cell<usize>,
     last: Cell<usize>,
@@ -56,10 +60,12 @@ impl<P: Payload + ?Sized> Publisher<P> {
             return Err(Error::new(ErrorKind::AlreadyExists, "attach a publisher to", why).on("the frames"));
         };
         let index = end.index(side.ends);
-        store.disown(index); // what one had that died here
+        // What one had that died here.
+        store.disown(index);
+        store.head().desks[index].leave();
         let (rotation, joins) = (Cell::new(ROTATION.min(store.slots())), Cell::new(store.joins().wrapping_sub(1)));
         let (last, passed) = (Cell::new(0), Cell::new(0));
-        let publishing = Publishing { store, end, index, rotation, last, passed, joins };
+        let publishing = Publishing { store, end, index, forks: forks(), rotation, last, passed, joins };
         Ok(Publisher { publishing, _payload: PhantomData })
     }
 
@@ -166,13 +172,19 @@ where
 }
 
 impl Publishing {
+    /// Which publisher: in a fork child, none.
+    #[inline]
+    fn me(&self) -> Option<usize> {
+        (self.forks == forks()).then_some(self.index)
+    }
+
     fn place(&self, len: usize, timeout: Option<Duration>) -> Result<Option<Place>> {
         if self.store.is_inline(len) {
             return Ok(Some(Place::Small(Small::default())));
         }
         let until = Deadline::after(timeout);
         loop {
-            let Some(turn) = self.store.turn(until)? else { return Ok(None) };
+            let Some(turn) = self.store.turn(self.me(), until)? else { return Ok(None) };
             let slot = self.slot(&turn);
             drop(turn);
             if slot.is_some() {
@@ -242,7 +254,7 @@ impl Publishing {
     fn publish(&self, place: &Place, len: usize, timeout: Option<Duration>) -> Result<bool> {
         let until = Deadline::after(timeout);
         loop {
-            let Some(turn) = self.store.turn(until)? else { return Ok(false) };
+            let Some(turn) = self.store.turn(self.me(), until)? else { return Ok(false) };
             let number = self.store.settle(&turn).wrapping_add(1);
             let Some(waits_for) = self.store.displaced(number).filter(|before| !self.is_passed(*before)) else {
                 self.store.publish(&turn, number, place, len);

@@ -1,22 +1,24 @@
 //! Where frames stand: the ring that tells of them in order, the slots that hold the large ones, and who needs which.
 //!
 //! Frame n is told of by entry n of the ring. Its number says what the entry is: 2n, frame n is here; 2n + 1, frame n was here and
-//! is no more. A slot is used by whoever has it on loan, by an entry that tells of it, or by the subscribers whose bits
-//! are set in its pins; what is used by nobody is free. Nothing is counted, so no death can spoil a count.
+//! is no more. A slot is used by whoever has it on loan, by an entry that tells of it, or by the subscribers that say they
+//! hold it; what is used by nobody is free. Nothing is counted, so no death can spoil a count.
 
+use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{PUBLISHERS, SUBSCRIBERS, Shape};
+use zerocopy::IntoBytes;
+
+use super::turn::{Desk, Turn, Turns};
+use super::{PUBLISHERS, SLOTS_MAX, SUBSCRIBERS, Shape};
 use crate::channel::end::{Deaths, End, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::shared::{copy_in, copy_out, prefetch_write};
 use crate::step::is_broken;
 use crate::sync::{Commit, Placed};
-use crate::sys::lock::Words;
-use crate::sys::wait::Deadline;
 use crate::view::View;
 
 /// The bytes that stand beside their number: with it, two cache lines.
@@ -27,8 +29,10 @@ const INLINE: u64 = 1 << 63;
 const SLOT_AT: u32 = 48;
 /// Where the ring begins, behind the head.
 pub(super) const RING_AT: usize = size_of::<Head>();
-/// Whoever has the turn is some hundred instructions from giving it back.
-const PATIENCE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(5)];
+/// So many entries ahead of where it writes a publisher asks for the lines, which subscribers have read a round ago.
+const AHEAD: u64 = 4;
+/// What of an entry stands in its first cache line.
+const FIRST_LINE: usize = 48;
 
 /// The bytes of a small frame, as this process has them.
 pub(super) type Small = Aligned<[u64; WORDS]>;
@@ -56,8 +60,9 @@ pub(super) struct Head {
     /// Bit s: seat s is taken.
     joined: AtomicU64,
     bells: Bells,
-    turns: Turns,
-    publishers: [End; PUBLISHERS],
+    pub(super) turns: Turns,
+    pub(super) desks: [Desk; PUBLISHERS],
+    pub(super) publishers: [End; PUBLISHERS],
     subscribers: [End; SUBSCRIBERS],
     seats: [Seat; SUBSCRIBERS],
 }
@@ -70,25 +75,16 @@ struct Bells {
     freed: Commit,
 }
 
-/// What publishers write in turn.
+/// How far a subscriber is, and what it reads: all that it writes while it receives.
 #[derive(Debug)]
 #[repr(C, align(128))]
-struct Turns {
-    turn: Words,
-    /// No slot is told of by a frame before this one.
-    oldest: AtomicU64,
-    reserved: [AtomicU64; 2],
-    /// The newest frame, or the one before it.
-    newest: AtomicU64,
-}
-
-/// How far a subscriber is.
-#[derive(Debug)]
-#[repr(C, align(64))]
 struct Seat {
     /// The next frame it takes.
     cursor: AtomicU64,
     policy: AtomicU32,
+    reserved: AtomicU32,
+    /// A bit for each slot: it reads what is there.
+    holds: [AtomicU64; SLOTS_MAX as usize / 64],
 }
 
 /// A place in the ring.
@@ -98,14 +94,40 @@ struct Entry {
     number: AtomicU64,
     /// Length and `INLINE`, or length and slot.
     what: AtomicU64,
-    bytes: [AtomicU64; WORDS],
+    bytes: UnsafeCell<[u64; WORDS]>,
 }
 
+impl Entry {
+    /// Copies the bytes of a small frame, or something else if it changes meanwhile: the caller looks. Always as many, of one line or of
+    /// both, so that it is a few wide moves.
+    #[inline]
+    fn copy_out(&self, len: usize, to: &mut Small) {
+        let (from, to) = (self.bytes.get().cast_const().cast::<u8>(), to.0.as_mut_bytes());
+        match len {
+            // SAFETY: (1) all are bytes of this entry.
+            ..=FIRST_LINE => unsafe { copy_out(from, &mut to[..FIRST_LINE]) },
+            // SAFETY: (1) as above.
+            _ => unsafe { copy_out(from, to) },
+        }
+    }
+
+    /// The reverse, in turn.
+    #[inline]
+    fn copy_in(&self, from: &Small, len: usize) {
+        let (from, to) = (from.0.as_bytes(), self.bytes.get().cast::<u8>());
+        match len {
+            // SAFETY: (1) all are bytes of this entry; (2) the small frame is memory of this process.
+            ..=FIRST_LINE => unsafe { copy_in(&from[..FIRST_LINE], to) },
+            // SAFETY: (1) and (2) as above.
+            _ => unsafe { copy_in(from, to) },
+        }
+    }
+}
+
+/// What publishers say of a slot.
 #[derive(Debug)]
 #[repr(C, align(64))]
 struct Slot {
-    /// Bit s: subscriber s reads it.
-    pins: AtomicU64,
     /// The frame that it was published as, if an entry says so too.
     frame: AtomicU64,
     /// The publisher that has it on loan, counted from 1.
@@ -130,8 +152,8 @@ pub(super) enum Place {
 /// What a look for a frame shows.
 pub(super) enum Look {
     Nothing,
-    /// Its bytes and their length; of a slot, pinned.
-    Frame(Place, usize),
+    /// The slot it is in, which is held, or none: its bytes were copied; their length.
+    Frame(Option<usize>, usize),
     Gone,
 }
 
@@ -149,18 +171,13 @@ unsafe impl Send for Store {}
 // SAFETY: as above: through `&Store` nothing but atomics is touched.
 unsafe impl Sync for Store {}
 
-/// This thread's turn to publish, until it is dropped.
-pub(super) struct Turn<'a>(&'a Words);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        // It fails only when a peer wrote over the words.
-        let _ = self.0.unlock(false);
-    }
-}
-
 pub(super) fn refused(error: std::io::Error) -> Error {
     explain("use", "the frames", error)
+}
+
+/// The bit for this index, in the word that has it.
+fn bit(index: usize) -> u64 {
+    1 << (index % 64)
 }
 
 /// The set bits of a word.
@@ -237,25 +254,6 @@ impl Store {
         let head = self.head();
         Side { ends: &head.subscribers, deaths: &head.subscriber_deaths, bell: &head.bells.freed }
     }
-
-    /// Waits for the turn. `None`: the time is over.
-    pub(super) fn turn(&self, until: Deadline) -> Result<Option<Turn<'_>>> {
-        let words = &self.head().turns.turn;
-        // Abandoned or not: every step under it leaves what the next one can go on from.
-        if words.lock(Some(PATIENCE[0])).map_err(refused)?.is_some() {
-            return Ok(Some(Turn(words)));
-        }
-        let Some(left) = until.left() else { return Ok(None) };
-        match words.lock(Some(left.min(PATIENCE[1]))).map_err(refused)? {
-            Some(_) => Ok(Some(Turn(words))),
-            None if until.left().is_none() => Ok(None),
-            None => {
-                let why = "a publisher has been standing still in the middle of publishing for seconds; \
-                           let it go on or end it, and try again";
-                Err(Error::new(ErrorKind::TimedOut, "publish to", why).on("the frames"))
-            }
-        }
-    }
 }
 
 /// In turn.
@@ -282,7 +280,7 @@ impl Store {
             entry.number.store(here(number), Ordering::Release);
             (0..100).for_each(|_| std::hint::spin_loop());
         }
-        // SeqCst: with the look at the pins in `is_free`, against the pin and the second look in `look`. Small frames are not pinned.
+        // SeqCst: with the look at the holds in `is_free`, against the hold and the second look in `look`. Small frames are not held.
         let small = entry.what.load(Ordering::Relaxed) & INLINE != 0;
         entry.number.store(gone(before), if small { Ordering::Relaxed } else { Ordering::SeqCst });
         // Release: pairs with the Acquire fence in `look`: who sees a byte of this frame sees that the one before is gone.
@@ -290,9 +288,7 @@ impl Store {
         match place {
             Place::Small(words) => {
                 entry.what.store(INLINE | len as u64, Ordering::Relaxed);
-                for (to, from) in entry.bytes.iter().zip(&words.0[..len.div_ceil(8).min(WORDS)]) {
-                    to.store(*from, Ordering::Relaxed);
-                }
+                entry.copy_in(words, len);
             }
             Place::Slot(slot) => {
                 self.slot(*slot).frame.store(number, Ordering::Relaxed);
@@ -304,6 +300,11 @@ impl Store {
         self.head().turns.newest.store(number, Ordering::Release); // pairs with the Acquire in `newest`
         if let Place::Slot(slot) = place {
             self.slot(*slot).owner.store(0, Ordering::Release);
+        }
+        let ahead = std::ptr::from_ref(self.entry(number.wrapping_add(AHEAD))).cast::<u8>();
+        prefetch_write(ahead);
+        if len > FIRST_LINE {
+            prefetch_write(ahead.wrapping_add(64));
         }
     }
 
@@ -317,10 +318,14 @@ impl Store {
 
     fn is_free(&self, index: usize) -> bool {
         let slot = self.slot(index);
-        // Acquire: pairs with the Release in `give_back`. SeqCst: see `publish`.
-        slot.owner.load(Ordering::Acquire) == 0
-            && self.told_of(index).is_none()
-            && slot.pins.load(Ordering::SeqCst) == 0
+        // Acquire: pairs with the Release in `give_back`.
+        slot.owner.load(Ordering::Acquire) == 0 && self.told_of(index).is_none() && !self.is_held(index)
+    }
+
+    /// Whether somebody reads what is in this slot.
+    fn is_held(&self, index: usize) -> bool {
+        // SeqCst: see `publish`. Whoever takes a seat does so in turn: in turn, nobody is missing here.
+        self.seated().any(|seat| seat.holds[index / 64].load(Ordering::SeqCst) & bit(index) != 0)
     }
 
     /// The first free of these slots, for a publisher.
@@ -359,7 +364,7 @@ impl Store {
         for number in (from..from.saturating_add(self.shape.entries)).take_while(|number| *number <= newest.min(limit))
         {
             let Some(slot) = self.slot_of(number).filter(|_| number < limit) else { continue };
-            if self.slot(slot).pins.load(Ordering::SeqCst) == 0 {
+            if !self.is_held(slot) {
                 self.entry(number).number.store(gone(number), Ordering::SeqCst); // as in `publish`
                 return true;
             }
@@ -378,12 +383,16 @@ impl Store {
 
 /// Out of turn.
 impl Store {
+    /// Who subscribes.
+    fn seated(&self) -> impl Iterator<Item = &Seat> {
+        let head = self.head();
+        bits(head.joined.load(Ordering::Acquire)).map(|seat| &head.seats[seat]) // pairs with the Release in `join`
+    }
+
     /// The first frame that some subscriber of such a policy has not taken.
     pub(super) fn least(&self, of: impl Fn(u32) -> bool) -> u64 {
-        let head = self.head();
-        let seats = bits(head.joined.load(Ordering::Acquire)).map(|seat| &head.seats[seat]); // pairs with the Release in `join`
         // Acquire: pairs with the Release in `advance`: what it copied may be written over.
-        seats
+        self.seated()
             .filter(|seat| of(seat.policy.load(Ordering::Relaxed)))
             .map(|seat| seat.cursor.load(Ordering::Acquire))
             .min()
@@ -406,8 +415,7 @@ impl Store {
     pub(super) fn has_room(&self) -> bool {
         let limit = self.least(|policy| policy == EVERY);
         (0..self.slots()).any(|index| {
-            let slot = self.slot(index);
-            let idle = slot.owner.load(Ordering::Acquire) == 0 && slot.pins.load(Ordering::SeqCst) == 0; // as in `is_free`
+            let idle = self.slot(index).owner.load(Ordering::Acquire) == 0 && !self.is_held(index); // as in `is_free`
             idle && self.told_of(index).is_none_or(|frame| frame < limit)
         })
     }
@@ -415,7 +423,7 @@ impl Store {
     /// Takes back what the dead had; whether anybody was dead.
     pub(super) fn reclaim(&self) -> bool {
         let head = self.head();
-        let (mut owners, mut readers) = (0u64, head.joined.load(Ordering::Relaxed));
+        let mut owners = 0u64;
         for slot in self.all() {
             let owner = slot.owner.load(Ordering::Relaxed) as usize;
             owners |= if (1..=PUBLISHERS).contains(&owner) { 1 << (owner - 1) } else { 0 };
@@ -423,13 +431,12 @@ impl Store {
             if owner > PUBLISHERS {
                 slot.owner.store(0, Ordering::Relaxed);
             }
-            readers |= slot.pins.load(Ordering::Relaxed);
         }
         let mut any = false;
         for index in bits(owners) {
             any |= head.publishers[index].reclaim(&head.publisher_deaths, || self.disown(index));
         }
-        for seat in bits(readers) {
+        for seat in bits(head.joined.load(Ordering::Relaxed)) {
             any |= head.subscribers[seat].reclaim(&head.subscriber_deaths, || self.leave(seat));
         }
         any
@@ -448,17 +455,13 @@ impl Store {
 
     /// Nobody is in this seat and reads: who was is this process, or dead.
     pub(super) fn leave(&self, seat: usize) {
-        self.head().joined.fetch_and(!(1 << seat), Ordering::AcqRel);
-        for slot in self.all() {
-            if slot.pins.load(Ordering::Relaxed) & 1 << seat != 0 && !is_broken("frames: pins of the dead stay") {
-                self.unpin_silently(slot, seat);
+        let head = self.head();
+        head.joined.fetch_and(!bit(seat), Ordering::AcqRel);
+        for holds in &head.seats[seat].holds[..self.slots().div_ceil(64)] {
+            if !is_broken("frames: the dead hold their slots") {
+                holds.store(0, Ordering::Release); // as in `let_go`
             }
         }
-    }
-
-    fn unpin_silently(&self, slot: &Slot, seat: usize) {
-        // Release: pairs with the load in `is_free`: what was read there may be written over.
-        slot.pins.fetch_and(!(1 << seat), Ordering::AcqRel);
     }
 
     /// Gives a loan back.
@@ -469,8 +472,9 @@ impl Store {
 
     /// A subscriber has read what is in this slot.
     #[inline]
-    pub(super) fn unpin(&self, slot: usize, seat: usize) {
-        self.unpin_silently(self.slot(slot), seat);
+    pub(super) fn let_go(&self, slot: usize, seat: usize) {
+        // Release: pairs with the load in `is_held`: what was read there may be written over.
+        self.head().seats[seat].holds[slot / 64].fetch_and(!bit(slot), Ordering::Release);
         let _ = self.subscribers().ring(); // else they look again by themselves
     }
 
@@ -481,7 +485,7 @@ impl Store {
         let from = self.first_from(newest.wrapping_add(1).saturating_sub(self.shape.history).max(1));
         head.seats[seat].cursor.store(from, Ordering::Relaxed);
         head.seats[seat].policy.store(policy, Ordering::Relaxed);
-        head.joined.fetch_or(1 << seat, Ordering::Release); // pairs with the Acquire in `least`
+        head.joined.fetch_or(bit(seat), Ordering::Release); // pairs with the Acquire in `least`
         head.joins.fetch_add(1, Ordering::Relaxed);
         from
     }
@@ -519,9 +523,9 @@ impl Store {
         next
     }
 
-    /// Looks for a frame, for the subscriber in this seat; a slot it is in is pinned.
+    /// Looks for a frame, for the subscriber in this seat; a small one is copied.
     #[inline]
-    pub(super) fn look(&self, number: u64, seat: usize) -> Result<Look> {
+    pub(super) fn look(&self, number: u64, seat: usize, small: &mut Small) -> Result<Look> {
         let entry = self.entry(number);
         let is = entry.number.load(Ordering::Acquire); // pairs with the Release in `publish`
         if is != here(number) {
@@ -532,16 +536,13 @@ impl Store {
             return self.look_at_slot(entry, number, what, seat);
         }
         let len = (what & !INLINE) as usize;
-        let mut words = Small::default();
-        for (to, from) in words.0.iter_mut().zip(&entry.bytes).take(len.div_ceil(8)) {
-            *to = from.load(Ordering::Relaxed);
-        }
+        entry.copy_out(len, small);
         fence(Ordering::Acquire); // pairs with the Release fence in `publish`
         if entry.number.load(Ordering::Relaxed) != here(number) {
             return Ok(Look::Gone);
         }
         self.checked(number, len, if self.inline { INLINE_MAX } else { 0 })?;
-        Ok(Look::Frame(Place::Small(words), len))
+        Ok(Look::Frame(None, len))
     }
 
     fn look_at_slot(&self, entry: &Entry, number: u64, what: u64, seat: usize) -> Result<Look> {
@@ -551,18 +552,18 @@ impl Store {
             let gone = entry.number.load(Ordering::Acquire) != here(number);
             return if gone { Ok(Look::Gone) } else { Err(self.corrupt("a frame is in no slot", number)) };
         }
-        // SeqCst, both: pair with the store of the number and the look at the pins by publishers: either they see the pin, or we
-        // see that the frame is gone.
-        self.slot(index).pins.fetch_or(1 << seat, Ordering::SeqCst);
-        if entry.number.load(Ordering::SeqCst) != here(number) && !is_broken("frames: pinned without a second look") {
-            self.unpin(index, seat);
+        // SeqCst, both: pair with the store of the number and the look at the holds by publishers: either they see that we hold it,
+        // or we see that the frame is gone.
+        self.head().seats[seat].holds[index / 64].fetch_or(bit(index), Ordering::SeqCst);
+        if entry.number.load(Ordering::SeqCst) != here(number) && !is_broken("frames: held without a second look") {
+            self.let_go(index, seat);
             return Ok(Look::Gone);
         }
         if let Err(error) = self.checked(number, len, self.frame_max()) {
-            self.unpin(index, seat);
+            self.let_go(index, seat);
             return Err(error);
         }
-        Ok(Look::Frame(Place::Slot(index), len))
+        Ok(Look::Frame(Some(index), len))
     }
 
     /// A length that a peer may have written over.
@@ -621,10 +622,11 @@ mod tests {
             offset_of!(Head, joined),
         ];
         assert_eq!(first, [24, 40, 48, 56]);
-        let parts = [offset_of!(Head, bells), offset_of!(Head, turns), offset_of!(Head, publishers)];
-        assert_eq!(parts, [128, 256, 384]);
-        assert_eq!((offset_of!(Turns, oldest), offset_of!(Turns, newest)), (40, 64));
-        assert_eq!([offset_of!(Head, subscribers), offset_of!(Head, seats), RING_AT], [1408, 5504, 9600]);
-        assert_eq!((size_of::<Entry>(), size_of::<Slot>(), size_of::<Seat>()), (128, 64, 64));
+        let parts =
+            [offset_of!(Head, bells), offset_of!(Head, turns), offset_of!(Head, desks), offset_of!(Head, publishers)];
+        assert_eq!(parts, [128, 256, 384, 1408]);
+        assert_eq!((offset_of!(Turns, newest), offset_of!(Turns, oldest)), (64, 72));
+        assert_eq!([offset_of!(Head, subscribers), offset_of!(Head, seats), RING_AT], [2432, 6528, 22912]);
+        assert_eq!((size_of::<Entry>(), size_of::<Slot>(), size_of::<Seat>()), (128, 64, 256));
     }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::time::Duration;
 
-use super::store::{EVERY, Look, NEWEST, OLDEST, Place, Store, refused};
+use super::store::{EVERY, Look, NEWEST, OLDEST, Small, Store, refused};
 use super::{Payload, SUBSCRIBERS};
 use crate::channel::end::{Attached, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,6 +19,9 @@ const SPINS: u32 = 100;
 const TRIES: u32 = 64;
 /// Looks in vain before a subscriber that only polls asks whether somebody has died.
 const GLANCES: u32 = 4096;
+
+/// Small frames that a subscriber takes before it says so, while more are there: its line goes to publishers that much less often.
+const UNSAID: u64 = 16;
 
 /// What happens when a subscriber is slower than the publishers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +46,9 @@ struct Receiving {
     end: Attached,
     seat: usize,
     policy: Policy,
-    /// The next frame.
+    /// The next frame, and which one we said it was.
     next: Cell<u64>,
+    said: Cell<u64>,
     /// Frames that were gone before we came to them, and have not been told of.
     lost: Cell<u64>,
     deaths: Cell<u32>,
@@ -58,11 +62,14 @@ struct Receiving {
 pub struct Frame<'a, P: Payload + ?Sized> {
     receiving: &'a Receiving,
     found: Found,
+    /// The bytes, if it is in no slot.
+    small: Small,
     _payload: PhantomData<Box<P>>,
 }
 
+#[derive(Clone, Copy)]
 struct Found {
-    place: Place,
+    slot: Option<usize>,
     len: usize,
     number: u64,
     lost: u64,
@@ -84,14 +91,14 @@ impl<P: Payload + ?Sized> Subscriber<P> {
         };
         let deaths = Cell::new(store.head().publisher_deaths.load(Ordering::Relaxed));
         let turn = loop {
-            if let Some(turn) = store.turn(Deadline::after(None))? {
+            if let Some(turn) = store.turn(None, Deadline::after(None))? {
                 break turn;
             }
         };
         let next = Cell::new(store.join(&turn, seat, word));
         drop(turn);
-        let (lost, misses) = (Cell::new(0), Cell::new(0));
-        let receiving = Receiving { store, end, seat, policy, next, lost, deaths, misses };
+        let (lost, misses, said) = (Cell::new(0), Cell::new(0), Cell::new(next.get()));
+        let receiving = Receiving { store, end, seat, policy, next, said, lost, deaths, misses };
         Ok(Subscriber { receiving, _payload: PhantomData })
     }
 
@@ -133,29 +140,39 @@ impl<P: Payload + ?Sized> Subscriber<P> {
 
     #[inline]
     fn get(&self, timeout: Option<Duration>) -> Result<Option<Frame<'_, P>>> {
-        let found = match self.receiving.look()? {
-            None => self.receiving.wait(timeout)?,
+        // Where it stays: to move it costs as much as the rest.
+        let mut small = Small::default();
+        let found = match self.receiving.look(&mut small)? {
+            None => self.receiving.wait(timeout, &mut small)?,
             found => found,
         };
-        Ok(found.map(|found| Frame { receiving: &self.receiving, found, _payload: PhantomData }))
+        Ok(found.map(|found| Frame { receiving: &self.receiving, found, small, _payload: PhantomData }))
     }
 }
 
 impl Receiving {
-    /// Takes the next frame, if it is there.
-    #[inline]
-    fn look(&self) -> Result<Option<Found>> {
+    /// Takes the next frame, if it is there. Inlined, what it found stays in registers.
+    #[inline(always)]
+    fn look(&self, small: &mut Small) -> Result<Option<Found>> {
         for _ in 0..TRIES {
             let next = self.next.get();
             let number = if self.policy == Policy::NewestOnly { next.max(self.store.newest()) } else { next };
-            match self.store.look(number, self.seat) {
-                Ok(Look::Nothing) => return Ok(None),
-                Ok(Look::Frame(place, len)) => {
+            match self.store.look(number, self.seat, small) {
+                Ok(Look::Nothing) => {
+                    if self.said.get() != next {
+                        self.advance(next)?;
+                    }
+                    return Ok(None);
+                }
+                Ok(Look::Frame(slot, len)) => {
                     let lost = self.lost.take().saturating_add(number - next);
-                    let found = Found { place, len, number, lost };
-                    self.next.set(number.saturating_add(1));
+                    let found = Found { slot, len, number, lost };
+                    let next = number.saturating_add(1);
+                    self.next.set(next);
                     // The frame is ours before publishers are told that we have it.
-                    if let Err(error) = self.store.advance(self.seat, self.next.get()) {
+                    if (slot.is_some() || next.wrapping_sub(self.said.get()) >= UNSAID)
+                        && let Err(error) = self.advance(next)
+                    {
                         self.release(&found);
                         return Err(error);
                     }
@@ -176,38 +193,43 @@ impl Receiving {
         let to = self.store.first_from(number.saturating_add(1));
         self.lost.set(self.lost.get().saturating_add(to.saturating_sub(self.next.get())));
         self.next.set(to);
+        self.advance(to)
+    }
+
+    fn advance(&self, to: u64) -> Result<()> {
+        self.said.set(to);
         self.store.advance(self.seat, to)
     }
 
     fn release(&self, found: &Found) {
-        if let Place::Slot(slot) = found.place {
-            self.store.unpin(slot, self.seat);
+        if let Some(slot) = found.slot {
+            self.store.let_go(slot, self.seat);
         }
     }
 
     #[inline(never)]
-    fn wait(&self, timeout: Option<Duration>) -> Result<Option<Found>> {
+    fn wait(&self, timeout: Option<Duration>, small: &mut Small) -> Result<Option<Found>> {
         if timeout == Some(Duration::ZERO) {
             self.misses.set(self.misses.get().wrapping_add(1));
-            return if self.misses.get().is_multiple_of(GLANCES) { self.sleep(timeout) } else { Ok(None) };
+            return if self.misses.get().is_multiple_of(GLANCES) { self.sleep(timeout, small) } else { Ok(None) };
         }
         for _ in 0..SPINS {
-            if let Some(found) = self.look()? {
+            if let Some(found) = self.look(small)? {
                 return Ok(Some(found));
             }
             std::hint::spin_loop();
         }
-        self.sleep(timeout)
+        self.sleep(timeout, small)
     }
 
     /// Sleeps until there is a frame. `None`: the time is over.
     #[cold]
-    fn sleep(&self, timeout: Option<Duration>) -> Result<Option<Found>> {
+    fn sleep(&self, timeout: Option<Duration>, small: &mut Small) -> Result<Option<Found>> {
         let until = Deadline::after(timeout);
         loop {
             // Acquire: pairs with the Release in `bury`: what the dead had published is there.
             let deaths = self.store.head().publisher_deaths.load(Ordering::Acquire);
-            if let Some(found) = self.look()? {
+            if let Some(found) = self.look(small)? {
                 return Ok(Some(found));
             }
             if deaths != self.deaths.replace(deaths) {
@@ -215,7 +237,7 @@ impl Receiving {
             }
             let ready = || self.store.is_out(self.next.get());
             if !self.store.publishers().sleep(until, deaths, false, ready).map_err(refused)? {
-                return self.look();
+                return self.look(small);
             }
         }
     }
@@ -238,12 +260,12 @@ impl<P: Payload + ?Sized> Deref for Frame<'_, P> {
 
     #[inline]
     fn deref(&self) -> &P {
-        let at = match &self.found.place {
-            Place::Small(words) => std::ptr::from_ref(words).cast(),
-            Place::Slot(slot) => self.receiving.store.bytes(*slot).cast_const(),
+        let at = match self.found.slot {
+            None => std::ptr::from_ref(&self.small).cast(),
+            Some(slot) => self.receiving.store.bytes(slot).cast_const(),
         };
         // SAFETY: (1) a slot begins at a multiple of 128 and small bytes at one of 16; `look` checked index and length; (2) nobody
-        // takes a slot while our bit is set in its pins; small bytes are a copy.
+        // takes a slot that we hold; small bytes are a copy.
         unsafe { P::shared(at, self.found.len) }
     }
 }

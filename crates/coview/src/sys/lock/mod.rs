@@ -5,6 +5,7 @@
 //! - [`CommitWord`]: a state and its sleepers, for everything that is counted or signalled.
 //! - `keep(words)`, `let_go(words)`: the same for the whole process, whichever of its threads asks.
 //! - `announce(spot)`: this thread is about to change or sleep on a word; until the result is dropped.
+//! - `forks()`: another number in each process that is forked.
 //!
 //! Linux: a robust mutex on the list that the C library has registered with the kernel. Windows: a kernel mutex for each
 //! lock, and an event for each word that is slept on, found by a number that stands beside the word.
@@ -31,7 +32,7 @@ pub(crate) use keeper_linux::{keep, let_go};
 #[cfg(target_os = "linux")]
 pub(crate) use robust_linux::{Node, Robust};
 #[cfg(target_os = "linux")]
-pub(crate) use thread_linux::{Pending, announce, known, me};
+pub(crate) use thread_linux::{Pending, announce, forks, known, me};
 #[cfg(target_os = "linux")]
 pub(crate) use words_linux::{held_within, park};
 
@@ -46,7 +47,7 @@ pub(crate) use keeper_windows::{keep, let_go};
 #[cfg(windows)]
 pub(crate) use kernel_windows::{KernelObject, kernel_object};
 #[cfg(windows)]
-pub(crate) use words_windows::{announce, park};
+pub(crate) use words_windows::{announce, forks, park};
 
 /// How a lock was had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,6 +27,12 @@ extern "C" fn after_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
+/// How many forks lie between this process and the one that first asked for a lock.
+#[inline(always)]
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
 /// This thread, by where it keeps what it knows of itself: every lock asks, and a copy each time would cost a tenth of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Me(*const Known);

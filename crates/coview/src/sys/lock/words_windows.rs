@@ -27,6 +27,11 @@ const ABANDONED: u32 = u32::MAX;
 /// There is nothing to tell the kernel before a word is changed: its mutexes and events are its own.
 pub(crate) struct Pending;
 
+/// Processes are not forked here.
+pub(crate) fn forks() -> u32 {
+    0
+}
+
 pub(crate) fn announce(_spot: Spot<'_>) -> io::Result<Pending> {
     Ok(Pending)
 }
