@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use super::future::Listening;
 use super::presence::Presence;
@@ -35,6 +36,10 @@ pub(super) struct End {
 /// How many have died at ends of one kind, since the channel was made.
 pub(super) type Deaths = AtomicU32;
 
+/// The most ends that one sleeps beside: Windows waits for 64 objects at once. Who has more others looks after all of them, so often.
+const BESIDE: usize = 62;
+const NAP: Duration = Duration::from_millis(100);
+
 /// Looks at ends that nobody has and nobody has given up, before they are left alone.
 const LOOKS: u32 = 4;
 
@@ -43,6 +48,7 @@ pub(super) struct Attached {
     // Before the presence: who sees that nobody is there finds no number either.
     process: Signature,
     presence: Presence,
+    heir: bool,
 }
 
 struct Signature {
@@ -86,7 +92,7 @@ impl Side<'_> {
             // Whoever sleeps wakes and sleeps beside us, too.
             self.ring().map_err(|error| explain("attach to", "a channel", error))?;
             let process = Signature { view: Arc::clone(view), offset };
-            return Ok(Some(Attached { process, presence }));
+            return Ok(Some(Attached { process, presence, heir: died }));
         }
         Ok(None)
     }
@@ -111,8 +117,20 @@ impl Side<'_> {
         polling: bool,
         ready: impl Fn() -> bool,
     ) -> io::Result<bool> {
+        self.sleep_and(|end| end.bury(self.deaths), until, known, polling, ready)
+    }
+
+    /// As [`sleep`](Self::sleep); `bury` looks whether somebody is at this end, and counts a death if not.
+    pub(super) fn sleep_and(
+        self,
+        bury: impl Fn(&End) -> bool,
+        until: Deadline,
+        known: u32,
+        polling: bool,
+        ready: impl Fn() -> bool,
+    ) -> io::Result<bool> {
         let there = || self.ends.iter().filter(|end| end.process.load(Ordering::Acquire) != 0);
-        let bury = || there().for_each(|end| end.bury(self.deaths));
+        let bury = || there().map(&bury).for_each(|_| ());
         let Some(left) = until.left() else {
             bury();
             return Ok(false);
@@ -123,10 +141,12 @@ impl Side<'_> {
         }
         let peers = || {
             // First who is there, then who has died: nobody is missing in both.
-            let locks = there().map(|end| &end.presence).collect();
+            let locks = there().map(|end| &end.presence).take(BESIDE).collect();
             (!ready() && self.deaths.load(Ordering::Acquire) == known).then_some(locks)
         };
-        if self.bell.word().sleep_beside(left, peers)? {
+        let crowded = there().count() > BESIDE;
+        let left = if crowded { left.min(NAP) } else { left };
+        if self.bell.word().sleep_beside(left, peers)? || crowded {
             bury();
         }
         Ok(true)
@@ -135,6 +155,18 @@ impl Side<'_> {
     /// As [`sleep`](Self::sleep), without sleeping: `waker` is woken when the caller should look again. `false`: now.
     pub(super) fn listen(
         self,
+        listening: &mut Listening,
+        waker: &Waker,
+        known: u32,
+        ready: impl Fn() -> bool,
+    ) -> io::Result<bool> {
+        self.listen_and(|end| end.bury(self.deaths), listening, waker, known, ready)
+    }
+
+    /// As [`listen`](Self::listen), with `bury` as in [`sleep_and`](Self::sleep_and).
+    pub(super) fn listen_and(
+        self,
+        bury: impl Fn(&End) -> bool,
         listening: &mut Listening,
         waker: &Waker,
         known: u32,
@@ -150,7 +182,7 @@ impl Side<'_> {
             };
             match listening.listen(self.bell.word(), waker, peers)? {
                 Some(false) => return Ok(true),
-                Some(true) => there().for_each(|end| end.bury(self.deaths)),
+                Some(true) => there().map(&bury).for_each(|_| ()),
                 None => return Ok(false),
             }
             if is_news() {
@@ -163,7 +195,7 @@ impl Side<'_> {
 }
 
 impl End {
-    fn peer(&self) -> Option<Peer> {
+    pub(super) fn peer(&self) -> Option<Peer> {
         Some(self.process.load(Ordering::Relaxed)).filter(|process| *process != 0).map(|process| Peer { process })
     }
 
@@ -173,9 +205,9 @@ impl End {
         self.process.load(Ordering::Relaxed) == 0
     }
 
-    /// Nobody holds this end: counts a death if that is why.
-    fn bury(&self, deaths: &Deaths) {
-        self.reclaim(deaths, || ());
+    /// If nobody holds this end, counts a death if that is why.
+    fn bury(&self, deaths: &Deaths) -> bool {
+        self.reclaim(deaths, || ())
     }
 
     /// As [`bury`](Self::bury), and takes back what the dead had: nobody attaches here meanwhile. Whether nobody is there.
@@ -200,6 +232,11 @@ impl Attached {
     pub(super) fn index(&self, ends: &[End]) -> usize {
         let at = self.process.view.as_ptr().wrapping_add(self.process.offset);
         (at.addr() - ends.as_ptr().addr()) / size_of::<End>()
+    }
+
+    /// Whether the one before died here, so that what it had is still to be taken back.
+    pub(super) fn is_heir(&self) -> bool {
+        self.heir
     }
 
     /// Whether this is still the process that attached, and not a fork of it.

@@ -15,6 +15,8 @@ pub(super) mod sealed {
         const ALIGNMENT: usize;
         const ONE: bool;
 
+        fn bytes(&self) -> &[u8];
+
         /// # Safety
         /// 1. `at` is aligned to `ALIGNMENT` and `len`, a multiple of `UNIT` and `UNIT` itself if it is `ONE`, bytes from there
         ///    are mapped for `'a`.
@@ -33,6 +35,10 @@ impl<T: FromBytes + IntoBytes + Immutable> sealed::Sealed for T {
     const ALIGNMENT: usize = align_of::<T>();
     const ONE: bool = true;
 
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
     unsafe fn shared<'a>(at: *const u8, _: usize) -> &'a T {
         // SAFETY: the contract, and T has no invalid bytes.
         unsafe { &*at.cast() }
@@ -48,6 +54,10 @@ impl<T: FromBytes + IntoBytes + Immutable> sealed::Sealed for [T] {
     const UNIT: usize = size_of::<T>();
     const ALIGNMENT: usize = align_of::<T>();
     const ONE: bool = false;
+
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
 
     unsafe fn shared<'a>(at: *const u8, len: usize) -> &'a [T] {
         // SAFETY: the contract, and T has no invalid bytes.

@@ -18,7 +18,6 @@ use super::kernel_windows::{KernelObject, kernel_object, number};
 use super::{Taken, Words};
 use crate::primitive::Ordering;
 use crate::sys::Refusal;
-use crate::sys::object::WAIT_MAX;
 use crate::sys::wait::{BACK_STOP, Deadline, Spot, millis};
 
 /// In the word: given back by somebody who had not repaired what the owner before left.
@@ -140,10 +139,9 @@ pub(crate) fn park(spot: Spot<'_>, expected: [u32; 2], peers: &[&Words], left: D
         return Ok(false);
     }
     let wake = kernel_object(KernelObject::Wake, spot.id())?;
-    // Those for whom there is no room are looked at when the back-stop ends the sleep.
-    let locks: Vec<_> = peers.iter().take(WAIT_MAX - 1).map(|peer| peer.handle()).collect::<io::Result<_>>()?;
+    let locks: Vec<_> = peers.iter().map(|peer| peer.handle()).collect::<io::Result<_>>()?;
     let handles: Vec<_> = std::iter::once(&wake).chain(&locks).map(|handle| handle.as_raw_handle()).collect();
-    let count = handles.len() as u32;
+    let count = handles.len() as u32; // at most 63: who sleeps beside more looks after the rest himself
     // SAFETY: the handles are open, and there are as many as said.
     let result = unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, millis(left.min(BACK_STOP))) };
     let index = match result {
