@@ -6,7 +6,7 @@
 //!
 //! - [`Mapping`], [`MappingOptions`]: make, open, hand over.
 //! - [`View`], [`Windows`]: read, write, atomics, a large mapping window by window.
-//! - [`Region`]: a typed value that describes itself; [`frames`], [`ring`], [`latest`]: channels.
+//! - [`Region`]: a typed value that describes itself; [`frames`], [`service`], [`queue`], [`ring`], [`latest`]: channels.
 //! - [`Mutex`], [`Event`], [`Semaphore`], [`wait_any`]: by name, robust against any death; [`sync`]: in a view.
 //! - [`inspect`]: what there is, who holds it, what the dead left.
 //! - [`os`]: descriptors and handles.
@@ -36,7 +36,7 @@ pub mod sync;
 mod sys;
 mod view;
 
-pub use channel::{Peer, frames, latest, ring};
+pub use channel::{Peer, frames, latest, queue, ring, service};
 pub use error::{Error, ErrorKind, Result};
 pub use mapping::{Access, Disposition, Mapping, MappingOptions, Protection, Share};
 pub use name::{Name, Namespace};

@@ -117,3 +117,16 @@ fn region() {
 fn frames() {
     prints("frames", &["picture 1: brightness 10", "picture 2: brightness 20", "picture 3: brightness 30"]);
 }
+
+#[test]
+fn queue() {
+    prints(
+        "queue",
+        &["a worker begins with 20! and is killed", "20! = 2432902008176640000", "5! = 120", "6! = 720", "7! = 5040"],
+    );
+}
+
+#[test]
+fn service() {
+    prints("service", &["a negative: [200, 200, 200]", "another: [254, 253, 252]", "without it: 14"]);
+}

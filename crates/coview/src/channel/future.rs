@@ -5,8 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use super::frames::Payload;
 use super::latest::{Reader, Value};
+use super::queue::{Consumer, Task};
 use super::ring::{Receiver, Record, Sender};
+use super::service::{Pending, Request, Response, Server};
 use crate::error::Result;
 use crate::sys::lock::{CommitWord, Words};
 use crate::sys::watch::Listener;
@@ -126,5 +129,42 @@ impl<T: Value + ?Sized> Reader<T> {
     pub async fn changed_async(&mut self) -> Result<T::Owned> {
         let mut listening = self.listening();
         found(|waker| self.poll(&mut listening, waker)).await
+    }
+}
+
+impl<P: Payload + ?Sized> Consumer<P> {
+    /// As [`receive`](Self::receive), in any async runtime and without a thread of its own. Dropped before it is ready, it has taken
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    pub async fn receive_async(&self) -> Result<Task<'_, P>> {
+        let mut listening = self.listening();
+        Ok(self.task(found(|waker| self.poll(&mut listening, waker)).await?))
+    }
+}
+
+impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
+    /// As [`receive`](Self::receive), in any async runtime and without a thread of its own. Dropped before it is ready, it has taken
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    pub async fn receive_async(&self) -> Result<Request<'_, Q, R>> {
+        let mut listening = self.listening();
+        Ok(self.request(found(|waker| self.poll(&mut listening, waker)).await?))
+    }
+}
+
+impl<'a, R: Payload + ?Sized> Pending<'a, R> {
+    /// As [`receive`](Self::receive), in any async runtime and without a thread of its own. Dropped before it is ready, the request is
+    /// cancelled.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    pub async fn receive_async(self) -> Result<Response<'a, R>> {
+        let mut listening = self.listening();
+        let there = found(|waker| self.poll(&mut listening, waker)).await?;
+        Ok(self.response(there))
     }
 }

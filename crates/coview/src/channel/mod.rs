@@ -4,8 +4,11 @@
 
 pub mod frames;
 pub mod latest;
+pub mod queue;
 pub mod ring;
+pub mod service;
 
+mod board;
 mod content;
 mod end;
 mod future;

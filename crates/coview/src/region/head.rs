@@ -30,6 +30,10 @@ pub enum RegionKind {
     Ring,
     /// [`Frames`](crate::frames::Frames).
     Frames,
+    /// A [`Queue`](crate::queue::Queue).
+    Queue,
+    /// A [`Service`](crate::service::Service).
+    Service,
     /// Something that a later version knows.
     Other(u32),
 }
@@ -42,6 +46,8 @@ impl RegionKind {
             RegionKind::Latest => 2,
             RegionKind::Ring => 3,
             RegionKind::Frames => 4,
+            RegionKind::Queue => 5,
+            RegionKind::Service => 6,
             RegionKind::Other(code) => code,
         }
     }
@@ -52,6 +58,8 @@ impl RegionKind {
             2 => RegionKind::Latest,
             3 => RegionKind::Ring,
             4 => RegionKind::Frames,
+            5 => RegionKind::Queue,
+            6 => RegionKind::Service,
             code => RegionKind::Other(code),
         }
     }
@@ -63,6 +71,8 @@ impl RegionKind {
             RegionKind::Latest => "latest value",
             RegionKind::Ring => "ring",
             RegionKind::Frames => "channel of frames",
+            RegionKind::Queue => "queue",
+            RegionKind::Service => "service",
             RegionKind::Other(_) => "region of a kind that this version does not know",
         }
     }

@@ -17,6 +17,8 @@ mod frames;
 mod harness;
 #[cfg(target_os = "linux")]
 mod mapping;
+#[cfg(target_os = "linux")]
+mod messages;
 #[cfg(all(target_os = "linux", coview_step))]
 mod mutants;
 #[cfg(target_os = "linux")]
@@ -88,6 +90,20 @@ const AREAS: &[(&str, &[fn()])] = &[
             frames::receive_while_others_publish,
             frames::subscribe,
             frames::reclaim,
+        ],
+    ),
+    (
+        "messages",
+        &[
+            messages::send_small,
+            messages::send_large,
+            messages::receive,
+            messages::lose,
+            messages::take_back,
+            messages::beside_others,
+            messages::two_consumers_die,
+            messages::ask,
+            messages::answer,
         ],
     ),
 ];

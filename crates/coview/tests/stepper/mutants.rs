@@ -1,7 +1,7 @@
 //! Deliberately broken variants of the protocols: each must be caught by the sweep that stands beside it.
 
 use crate::harness::caught;
-use crate::{channel, frames, mapping, named, placed};
+use crate::{channel, frames, mapping, messages, named, placed};
 
 /// What is broken, and which sweep sees it. The variants stand in the sources, at `is_broken`.
 const MUTANTS: &[(&str, &str, fn())] = &[
@@ -29,6 +29,12 @@ const MUTANTS: &[(&str, &str, fn())] = &[
         "frames: receive, while others publish",
         frames::receive_while_others_publish,
     ),
+    ("board: ready before the bytes", "queue: send a small one", messages::send_small),
+    ("board: what the dead were posting stays", "queue: send a small one", messages::send_small),
+    ("board: loans of the dead stay", "queue: loan, fill, send", messages::send_large),
+    ("board: what the dead had taken stays", "queue: receive and finish", messages::receive),
+    ("board: nobody looks back", "queue: receive and finish", messages::receive),
+    ("board: requests of the dead stay", "service: ask, answer, cancel", messages::ask),
     (
         "create: published before it is locked",
         "mapping: create, while another does",
