@@ -85,6 +85,8 @@ struct Seat {
     reserved: AtomicU32,
     /// A bit for each slot: it reads what is there.
     holds: [AtomicU64; SLOTS_MAX as usize / 64],
+    /// How many frames it did not get.
+    lost: AtomicU64,
 }
 
 /// A place in the ring.
@@ -485,6 +487,7 @@ impl Store {
         let from = self.first_from(newest.wrapping_add(1).saturating_sub(self.shape.history).max(1));
         head.seats[seat].cursor.store(from, Ordering::Relaxed);
         head.seats[seat].policy.store(policy, Ordering::Relaxed);
+        head.seats[seat].lost.store(0, Ordering::Relaxed);
         head.joined.fetch_or(bit(seat), Ordering::Release); // pairs with the Acquire in `least`
         head.joins.fetch_add(1, Ordering::Relaxed);
         from
@@ -495,6 +498,13 @@ impl Store {
     pub(super) fn advance(&self, seat: usize, to: u64) -> Result<()> {
         self.head().seats[seat].cursor.store(to, Ordering::Release); // pairs with the Acquire in `least`
         self.subscribers().ring().map_err(refused)
+    }
+
+    /// The subscriber in this seat did not get so many; for those who watch.
+    #[cold]
+    pub(super) fn lose(&self, seat: usize, frames: u64) {
+        let lost = &self.head().seats[seat].lost;
+        lost.store(lost.load(Ordering::Relaxed).wrapping_add(frames), Ordering::Relaxed);
     }
 
     #[inline]
@@ -627,6 +637,7 @@ mod tests {
         assert_eq!(parts, [128, 256, 384, 1408]);
         assert_eq!((offset_of!(Turns, newest), offset_of!(Turns, oldest)), (64, 72));
         assert_eq!([offset_of!(Head, subscribers), offset_of!(Head, seats), RING_AT], [2432, 6528, 22912]);
+        assert_eq!([offset_of!(Seat, policy), offset_of!(Seat, holds), offset_of!(Seat, lost)], [8, 16, 144]);
         assert_eq!((size_of::<Entry>(), size_of::<Slot>(), size_of::<Seat>()), (128, 64, 256));
     }
 }

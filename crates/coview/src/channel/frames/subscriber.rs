@@ -166,6 +166,9 @@ impl Receiving {
                 }
                 Ok(Look::Frame(slot, len)) => {
                     let lost = self.lost.take().saturating_add(number - next);
+                    if lost != 0 {
+                        self.store.lose(self.seat, lost);
+                    }
                     let found = Found { slot, len, number, lost };
                     let next = number.saturating_add(1);
                     self.next.set(next);
