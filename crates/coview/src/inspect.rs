@@ -1,5 +1,6 @@
 //! What there is: list objects and their holders, give back what the dead left. Read-only and distrustful.
 
+use crate::channel;
 use crate::error::Result;
 use crate::explain::explain;
 use crate::mapping::{Access, Mapping};
@@ -7,6 +8,7 @@ use crate::name::Name;
 use crate::region::{self, RegionInfo};
 use crate::sys;
 
+pub use crate::channel::{Channel, Receiver, Traffic};
 pub use crate::sys::health::{Check, Verdict};
 pub use crate::sys::namespace::{Entry, Kind, Origin, Reclaimed};
 pub use crate::sys::object::SyncState;
@@ -42,6 +44,30 @@ pub fn find(name: &str) -> Result<Option<Entry>> {
 /// Those of [`Mapping::open`] for reading; [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if its head cannot be right.
 pub fn region(name: &str) -> Result<Option<RegionInfo>> {
     region::describe(&Mapping::open(name, Access::Read)?)
+}
+
+/// What the channel of that name is doing now; `None` if the name is not a channel's. Nobody joins, locks or writes anything; the object
+/// is open as long as the look takes.
+///
+/// # Examples
+///
+/// ```
+/// use coview::{frames::Frames, inspect};
+///
+/// let name = format!("doc-channel-{}", std::process::id());
+/// let publisher = Frames::<u64>::create(&name)?.publisher()?;
+/// let before = inspect::channel(&name)?.expect("it is a channel");
+/// publisher.send(&7)?;
+/// let after = inspect::channel(&name)?.expect("it is a channel");
+/// let traffic = after.since(&before);
+/// assert_eq!((traffic.messages, traffic.bytes), (Some(1), Some(8)));
+/// # Ok::<(), coview::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`Mapping::open`] for reading; [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if its sizes cannot be right.
+pub fn channel(name: &str) -> Result<Option<Channel>> {
+    channel::status(&Mapping::open(name, Access::Read)?)
 }
 
 /// Gives back what dead processes left, or with `dry_run` only says what that is. On Windows nothing ever is left: the

@@ -25,7 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("region", 5),
     ("bridge", 5),
     ("channel", 6),
-    ("inspect", 6),
+    ("inspect", 7),
     ("os", 7),
 ];
 

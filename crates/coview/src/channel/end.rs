@@ -33,6 +33,9 @@ pub(super) struct End {
     reserved: [AtomicU32; 5],
 }
 
+/// Where in an end the number of its process stands.
+pub(super) const PROCESS_AT: usize = std::mem::offset_of!(End, process);
+
 /// How many have died at ends of one kind, since the channel was made.
 pub(super) type Deaths = AtomicU32;
 

@@ -13,6 +13,9 @@ mod content;
 mod end;
 mod future;
 mod presence;
+mod status;
 
 pub use end::Peer;
 pub(crate) use future::Listening;
+pub(crate) use status::status;
+pub use status::{Channel, Receiver, Traffic};

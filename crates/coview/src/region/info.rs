@@ -70,6 +70,20 @@ pub fn describe(mapping: &Mapping) -> Result<Option<RegionInfo>> {
     }
 }
 
+/// What stands in a region that is ready, and where all of it does; `None` if the mapping has none, or not yet.
+pub(crate) fn whole_content(mapping: &Mapping) -> Result<Option<(RegionKind, Range<u64>)>> {
+    let size = mapping.size();
+    if size < LEN as u64 {
+        return Ok(None);
+    }
+    let view = mapping.view_range(Access::Read, ..LEN as u64)?;
+    if state(&view)? != State::Ready {
+        return Ok(None);
+    }
+    let (head, _) = read_head(&view, size, mapping)?;
+    Ok(Some((head.kind, head.offset as u64..head.offset as u64 + head.size)))
+}
+
 fn read(view: &View, mapping: &Mapping, initialised: bool) -> Result<RegionInfo> {
     let (head, encoded) = read_head(view, mapping.size(), mapping)?;
     let schema = if encoded.is_empty() { None } else { Some(parse_schema(&encoded, mapping)?) };

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use head::RegionKind;
+pub(crate) use info::whole_content;
 #[cfg(test)]
 pub(crate) use info::{LATEST_BYTES, LATEST_COPIES, LATEST_COUNT, LATEST_FLAGS};
 pub use info::{RegionInfo, describe};

@@ -2,6 +2,7 @@
 
 mod payload;
 mod publisher;
+mod status;
 mod store;
 mod subscriber;
 mod turn;
@@ -19,6 +20,7 @@ use crate::mapping::Share;
 use crate::primitive::Ordering;
 use crate::region::{Plan, RegionKind};
 use crate::view::View;
+pub(super) use status::status;
 use store::{Head, INLINE_MAX, Store};
 
 /// The most publishers attached at once.

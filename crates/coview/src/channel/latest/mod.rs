@@ -4,6 +4,7 @@ mod value;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -13,6 +14,7 @@ pub use value::Value;
 use super::Listening;
 use super::content::Content;
 use super::end::{Attached, Deaths, End, Peer, Side, died};
+use super::status::{Channel, Look, unnumbered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Share;
@@ -295,6 +297,23 @@ impl Latest<[u8]> {
     pub fn capacity(&self) -> usize {
         self.shared.sizes.size
     }
+}
+
+/// What a latest value is doing. Its readers leave no trace.
+pub(super) fn status(look: &Look<'_>) -> Result<Channel> {
+    let head = look.first(size_of::<Head>() as u64)?;
+    let (size, writers) = (head.u64(offset_of!(Head, size))?, head.peers(offset_of!(Head, writers), WRITERS)?);
+    Ok(Channel {
+        kind: RegionKind::Latest,
+        newest: Some(head.u32(offset_of!(Head, newest))?.into()),
+        message_size: Some(size),
+        capacity: look.len() - size_of::<Head>() as u64,
+        used: look.len() - size_of::<Head>() as u64,
+        senders: unnumbered(writers),
+        receivers: Vec::new(),
+        deaths: (head.u32(offset_of!(Head, deaths))?, 0),
+        position: None,
+    })
 }
 
 impl Shared {

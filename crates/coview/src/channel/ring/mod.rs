@@ -2,12 +2,14 @@
 
 mod receiver;
 mod sender;
+mod status;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use receiver::{Receiver, Record};
 pub use sender::{Batch, Claim, Sender};
+pub(super) use status::status;
 
 use super::content::Content;
 use super::end::{Deaths, End, Side};
