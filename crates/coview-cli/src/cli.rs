@@ -18,7 +18,7 @@ Names:
 
 Exit codes:
   0 done   1 failed   2 usage   3 not found   4 exists already   5 access denied
-  6 another kind of object has the name   7 timed out
+  6 another kind of object has the name   7 timed out   130 interrupted before it was done
   create -- COMMAND ends with COMMAND's own code; doctor and demo end with 1 if something is wrong";
 
 /// Shared memory with names, on Windows and Linux: make it, fill it, read it, see who has it.
@@ -41,6 +41,10 @@ pub(crate) enum Command {
     Ls(LsArgs),
     /// Show one object in full: how each holder has it open, which fields a region has
     Info(InfoArgs),
+    /// Publish files or standard input as frames of a channel
+    Send(SendArgs),
+    /// Receive the frames of a channel, into files or to standard output
+    Recv(RecvArgs),
     /// Run COMMAND while holding a mutex, as flock(1) does with a file
     Lock(LockArgs),
     /// Set, reset or wait for an event
@@ -191,6 +195,99 @@ pub(crate) struct InfoArgs {
     pub json: bool,
 }
 
+/// What a channel is made with, by whichever of `send` and `recv` comes first.
+#[derive(Args)]
+#[command(next_help_heading = "If this makes the channel")]
+pub(crate) struct ChannelArgs {
+    /// Bytes of the largest frame [default: 4MiB, or as many as the largest FILE has; 64KiB with --lines]
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    pub slot_size: Option<u64>,
+    /// Bytes for all frames that wait or are in use [default: 8 of the largest]
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    pub memory: Option<u64>,
+    /// How many frames from before it came a new subscriber gets, as far as there is room
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=32768))]
+    pub history: u32,
+    /// Who may open it: owner, group, all, a mode such as 0640, or a security descriptor (SDDL)
+    #[arg(long, default_value = "owner", value_parser = parse::share)]
+    pub share: Share,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview send pics --wait *.jpg             each file is a frame; the first waits for a subscriber
+  producer | coview send results            all of standard input is one frame
+  tail -f app.log | coview send log --lines
+  coview send 'Global\\cam' frame.raw --slot-size 8MiB --memory 64MiB
+A frame goes to all who subscribe when it is sent. The channel lives while somebody has it open.")]
+pub(crate) struct SendArgs {
+    /// Name of the channel; it is made if there is none
+    pub channel: String,
+    /// The files, each of which is one frame; - or none is standard input
+    #[arg(value_name = "FILE|-")]
+    pub files: Vec<PathBuf>,
+    /// Send each line of standard input as a frame, without its end, as it comes
+    #[arg(long, conflicts_with = "files")]
+    pub lines: bool,
+    /// Wait until somebody subscribes before sending
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait for a subscriber, or for room for a frame, such as 5s [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    #[command(flatten)]
+    pub new: ChannelArgs,
+}
+
+/// What happens when this is slower than those who send.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keep {
+    /// They wait: every frame is received
+    Every,
+    /// The oldest frames are dropped, and how many is told
+    DropOldest,
+    /// Only the newest frame counts
+    Newest,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview recv pics -o pictures                      pictures/000001.bin, pictures/000002.bin, …
+  coview recv results -n 1 > result.bin
+  coview recv log --lines --policy drop-oldest
+  coview recv pics -o - --end | sha256sum           until the last sender has gone
+  coview recv cam --policy newest --json --timeout 5s
+Without -n it goes on until Ctrl-C, --end or --timeout.")]
+pub(crate) struct RecvArgs {
+    /// Name of the channel; it is made if there is none
+    pub channel: String,
+    /// How many frames to receive
+    #[arg(short = 'n', long = "frames", value_name = "N")]
+    pub count: Option<u64>,
+    /// Write each frame to a new file in DIR, or all to standard output (-) [default: -; on a terminal they are described]
+    #[arg(short, long, value_name = "DIR|-")]
+    pub output: Option<PathBuf>,
+    /// End each frame on standard output with a line feed
+    #[arg(long)]
+    pub lines: bool,
+    /// What happens when this is slower than those who send
+    #[arg(long, value_enum, default_value = "every")]
+    pub policy: Keep,
+    /// Give up when no frame comes for so long, such as 5s [default: never]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// End when the last sender has gone; with exit code 1 if one of them died
+    #[arg(long)]
+    pub end: bool,
+    /// A line of JSON for each frame: its sequence number, its size, how many were lost before it, who sends now
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub new: ChannelArgs,
+}
+
 /// What to do when the last owner died with the mutex.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnAbandoned {
@@ -304,6 +401,8 @@ pub(crate) enum System {
     Student,
     /// A file too large to map at once, window by window
     Bigfile,
+    /// Pictures of 3 MiB between two processes, both ways, each of them acknowledged
+    Frames,
     /// All of them
     All,
 }
@@ -312,6 +411,7 @@ pub(crate) enum System {
 #[command(after_help = "\
 Examples:
   coview demo
+  coview demo frames --input photo.jpg
   prlimit --as=268435456 coview demo bigfile")]
 pub(crate) struct DemoArgs {
     /// Which one
@@ -320,6 +420,9 @@ pub(crate) struct DemoArgs {
     /// Size of the file of `bigfile`; it is sparse
     #[arg(long, default_value = "8GiB", value_parser = parse::size)]
     pub size: u64,
+    /// The picture of `frames` [default: one is made up]
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
 }
 
 #[derive(Args)]

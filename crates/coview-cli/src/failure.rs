@@ -33,6 +33,16 @@ impl Failure {
         Failure { code: 7, message: message.into() }
     }
 
+    /// Ctrl-C came before it was done: exit code 130, as shells have it.
+    pub(crate) fn interrupted() -> Failure {
+        Failure { code: 130, message: "interrupted".into() }
+    }
+
+    /// Something of that name is there already: exit code 4.
+    pub(crate) fn exists(message: impl Into<String>) -> Failure {
+        Failure { code: 4, message: message.into() }
+    }
+
     /// Adds what was going on.
     pub(crate) fn while_doing(mut self, what: &str) -> Failure {
         self.message = format!("{what}: {}", self.message);

@@ -32,6 +32,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Read(args) => command::read::run(&args)?,
         Command::Ls(args) => command::list::ls(&args)?,
         Command::Info(args) => command::list::info(&args)?,
+        Command::Send(args) => command::send::run(&args)?,
+        Command::Recv(args) => command::recv::run(&args)?,
         Command::Lock(args) => return command::sync::lock(&args),
         Command::Event(args) => command::sync::event(&args)?,
         Command::Semaphore(args) => return command::sync::semaphore(&args),

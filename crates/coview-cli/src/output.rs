@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -45,6 +46,26 @@ pub(crate) fn table(out: &mut impl Write, heading: &[&str], rows: &[Vec<String>]
         writeln!(out, "{}", line(&mut row.iter().map(String::as_str)))?;
     }
     Ok(())
+}
+
+/// From here on copying shows its progress on a terminal.
+const LONG: u64 = 256 << 20;
+
+/// Shows on a terminal how far copying so many bytes is, if it takes long.
+pub(crate) fn progress(bytes: u64) -> ProgressBar {
+    let shown = if bytes >= LONG { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(bytes), shown);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Heights as a line of blocks, the highest of them full.
+pub(crate) fn sparkline(heights: &[u64]) -> String {
+    let most = heights.iter().copied().max().unwrap_or(0).max(1);
+    let level = |height: u64| (u128::from(height) * 7).div_ceil(u128::from(most)) as u32;
+    heights.iter().filter_map(|height| char::from_u32('▁' as u32 + level(*height))).collect()
 }
 
 /// Writes a value as indented JSON.
@@ -99,6 +120,15 @@ impl HexDump {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sparkline_goes_from_nothing_to_the_highest() {
+        assert_eq!(sparkline(&[0, 1, 4, 7]), "▁▂▅█");
+        assert_eq!(
+            (sparkline(&[0, 0]).as_str(), sparkline(&[u64::MAX]).as_str(), sparkline(&[]).as_str()),
+            ("▁▁", "█", "")
+        );
+    }
 
     #[test]
     fn sizes_and_dumps() {

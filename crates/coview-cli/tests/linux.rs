@@ -189,3 +189,33 @@ fn another_user_is_refused() {
     assert_eq!(other(&["write", &global, "--text", "x"]).status.code(), Some(5));
     assert_eq!(run(&["read", &global]).stdout, vec![0; 4096]);
 }
+
+#[test]
+fn ctrl_c_leaves_a_channel_and_is_no_death() {
+    use coview::{frames::Frames, inspect};
+    let pics = name("ctrl-c");
+    let _frames = Frames::<[u8]>::create(&pics).unwrap();
+    let look = || inspect::channel(&pics).unwrap().unwrap();
+    let ends = || (look().senders.len(), look().receivers.len());
+    let attached = |args: &[&str], there: (usize, usize)| {
+        let mut command = command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let _input = child.stdin.take(); // stays open
+        while ends() != there {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    for (args, there, code) in [
+        (&["recv", &pics][..], (0, 1), 0),
+        (&["recv", &pics, "-n", "3"], (0, 1), 130),
+        (&["send", &pics, "--lines"], (1, 0), 130),
+        (&["send", &pics, "--wait", "Cargo.toml"], (1, 0), 130),
+    ] {
+        let output = attached(args, there);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        assert_eq!((ends(), look().deaths), ((0, 0), (0, 0)), "{args:?}");
+    }
+}

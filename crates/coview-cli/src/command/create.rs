@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::mpsc::Receiver;
 
 use coview::{Access, Mapping, Namespace, Share, View};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::child::{self, Event};
 use super::source::Source;
@@ -15,8 +14,6 @@ use crate::output;
 
 /// Pieces in which contents are copied.
 const PIECE: usize = 1 << 20;
-/// From here on copying shows its progress on a terminal.
-const LONG: u64 = 256 << 20;
 
 pub(crate) fn run(args: &CreateArgs) -> Result<ExitCode, Failure> {
     let source = args.from.as_deref().map(Source::open).transpose()?;
@@ -66,11 +63,7 @@ fn make(args: &CreateArgs, source: Option<Source>, inbox: &Receiver<Event>) -> R
 }
 
 fn fill(mapping: &Mapping, source: &mut dyn Read, len: u64, inbox: &Receiver<Event>) -> Result<(), Failure> {
-    let shown = if len >= LONG { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(len), shown);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}") {
-        bar.set_style(style);
-    }
+    let bar = output::progress(len);
     let view: View = mapping.view(Access::ReadWrite)?;
     let mut piece = vec![0; PIECE];
     let mut done = 0;

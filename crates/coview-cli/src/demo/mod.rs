@@ -2,6 +2,7 @@
 
 mod bigfile;
 mod file;
+mod frames;
 mod message;
 mod student;
 mod text;
@@ -29,13 +30,15 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         std::process::exit(130);
     })
     .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))?;
-    let mut stage = Stage { scratch: scratch.path().to_owned(), size: args.size, failed: 0, passed: 0 };
-    let systems: [(System, &str, Play); 5] = [
+    let (size, input) = (args.size, args.input.clone());
+    let mut stage = Stage { scratch: scratch.path().to_owned(), size, input, failed: 0, passed: 0 };
+    let systems: [(System, &str, Play); 6] = [
         (System::Text, "text: one process leaves a text, another reads it by name", text::run),
         (System::Message, r"message: a message in the Global\ name space", message::run),
         (System::File, "file: memory that is a file, with three protections and beyond 4 GiB", file::run),
         (System::Student, "student: a typed record, and a reader with another layout", student::run),
         (System::Bigfile, "bigfile: a file too large to map at once, window by window", bigfile::run),
+        (System::Frames, "frames: pictures between two processes, both ways, each of them acknowledged", frames::run),
     ];
     for (system, title, run) in systems {
         if args.system == System::All || args.system == system {
@@ -69,6 +72,8 @@ pub(crate) fn part(args: &PartArgs) -> Result<(), Failure> {
         ("student-other", [name]) => student::read_otherwise(name),
         ("bigfile-plant", [path, size]) => bigfile::plant(path, size),
         ("bigfile-find", [path]) => bigfile::find(path),
+        ("frames-a", [name, input]) => frames::first(name, input),
+        ("frames-b", [name]) => frames::second(name),
         _ => Err(Failure::usage(format!("there is no part {:?} with {} arguments", args.role, rest.len()))),
     }
 }
@@ -80,6 +85,7 @@ type Play = fn(&mut Stage) -> Result<(), Failure>;
 struct Stage {
     scratch: PathBuf,
     size: u64,
+    input: Option<PathBuf>,
     passed: u32,
     failed: u32,
 }
