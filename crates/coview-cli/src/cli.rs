@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Read(ReadArgs),
     /// List objects: name, kind, size, owner, holders
     Ls(LsArgs),
+    /// Watch objects and channels live: rates, who sends and receives, lag, drops, memory
+    Top(TopArgs),
     /// Show one object in full: how each holder has it open, which fields a region has
     Info(InfoArgs),
     /// Publish files or standard input as frames of a channel
@@ -183,6 +185,61 @@ pub(crate) struct LsArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What the rows of `top` are in the order of.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortBy {
+    Name,
+    Size,
+    Memory,
+    /// Messages a second
+    Messages,
+    /// Bytes a second
+    Bytes,
+    Lag,
+    Drops,
+}
+
+impl SortBy {
+    /// Of `top`'s table.
+    pub(crate) fn column(self) -> usize {
+        match self {
+            SortBy::Name => 0,
+            SortBy::Size => 2,
+            SortBy::Memory => 3,
+            SortBy::Messages => 5,
+            SortBy::Bytes => 6,
+            SortBy::Lag => 9,
+            SortBy::Drops => 10,
+        }
+    }
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview top
+  coview top --once --sort lag
+  coview top --once --json | jq '.[] | select(.channel.bytes_per_second > 1e6) | .name'
+Keys: q quits, the arrows choose a channel whose ends are shown, n s m r b l d sort (again: reverse).
+A ring does not count its records: only its bytes have a rate. Bytes of frames are the newest frames' average times their number.")]
+pub(crate) struct TopArgs {
+    /// Print one sample, taken over one interval, and end; works without a terminal
+    #[arg(long)]
+    pub once: bool,
+    /// As JSON
+    #[arg(long, requires = "once")]
+    pub json: bool,
+    /// How long from sample to sample
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub interval: Duration,
+    /// The largest of what comes first
+    #[arg(long, value_enum, default_value = "messages")]
+    pub sort: SortBy,
+    /// Also memory of other programs: POSIX and System V segments, memory without a name
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Args)]

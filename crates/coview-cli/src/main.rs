@@ -31,6 +31,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Write(args) => command::write::run(&args)?,
         Command::Read(args) => command::read::run(&args)?,
         Command::Ls(args) => command::list::ls(&args)?,
+        Command::Top(args) => command::top::run(&args)?,
         Command::Info(args) => command::list::info(&args)?,
         Command::Send(args) => command::send::run(&args)?,
         Command::Recv(args) => command::recv::run(&args)?,

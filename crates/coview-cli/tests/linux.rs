@@ -219,3 +219,39 @@ fn ctrl_c_leaves_a_channel_and_is_no_death() {
         assert_eq!((ends(), look().deaths), ((0, 0), (0, 0)), "{args:?}");
     }
 }
+
+/// On a real terminal, as `script` makes one: `q`, Ctrl-C and a signal all leave it as it was.
+#[test]
+fn top_gives_the_terminal_back() {
+    let held = Held::create(&[&name("watched"), "--size", "4096"]);
+    let program = env!("CARGO_BIN_EXE_coview");
+    let command = format!("stty rows 30 cols 120; sh -c 'echo pid $$ .; exec {program} top'; echo code $?");
+    for keys in [&b"nq"[..], b"\x03", b""] {
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = script.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut shown = Vec::new();
+        let mut out = child.stdout.take().unwrap();
+        let mut piece = [0; 4096];
+        // Keys only when the first screen is there.
+        while !text(&shown).contains("watched") {
+            let got = out.read(&mut piece).unwrap();
+            assert!(got > 0, "{}", text(&shown));
+            shown.extend_from_slice(&piece[..got]);
+        }
+        std::io::Write::write_all(&mut input, keys).unwrap();
+        if keys.is_empty() {
+            let shown = text(&shown);
+            let pid = shown.split("pid ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        }
+        out.read_to_end(&mut shown).unwrap();
+        child.wait().unwrap();
+        let shown = text(&shown);
+        let (entered, left) = (shown.rfind("\x1b[?1049h"), shown.rfind("\x1b[?1049l"));
+        assert!(entered.is_some() && left > entered && shown.contains("code 0"), "{keys:?}: {shown}");
+    }
+    held.kill();
+}

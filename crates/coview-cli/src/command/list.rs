@@ -27,7 +27,7 @@ pub(crate) fn ls(args: &LsArgs) -> Result<(), Failure> {
     Ok(output::table(&mut anstream::stdout(), &heading, &rows)?)
 }
 
-fn kind(entry: &Entry) -> &'static str {
+pub(super) fn kind(entry: &Entry) -> &'static str {
     match entry.origin {
         Origin::Named(kind) => kind.word(),
         Origin::Posix => "posix",
@@ -36,7 +36,7 @@ fn kind(entry: &Entry) -> &'static str {
     }
 }
 
-fn name(entry: &Entry) -> String {
+pub(super) fn name(entry: &Entry) -> String {
     // A name may hold anything; a terminal should not be steered by it.
     let clean: String = entry.name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if entry.name_is_cut { clean + "…" } else { clean }

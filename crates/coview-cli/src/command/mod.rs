@@ -13,4 +13,5 @@ pub(crate) mod send;
 pub(crate) mod source;
 pub(crate) mod stop;
 pub(crate) mod sync;
+pub(crate) mod top;
 pub(crate) mod write;
