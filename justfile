@@ -8,6 +8,7 @@ check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo xtask tidy
+    cargo xtask header --check
     @if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo "deny: cargo-deny is not installed, skipped"; fi
 
 # Every test of the library, the program and the pages, then those of the chores

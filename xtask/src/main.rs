@@ -1,5 +1,7 @@
-//! The house's own chores: `cargo xtask tidy` checks the laws, `cargo xtask windows` runs the tests under Wine.
+//! The house's own chores: laws, the C header, installing the C library, the tests under Wine.
 
+mod header;
+mod install;
 mod tidy;
 mod windows;
 
@@ -20,6 +22,10 @@ struct Cli {
 enum Chore {
     /// Check the laws of the house: floors, platforms, unsafe, lengths, whitespace, links
     Tidy,
+    /// Write coview.h from the functions behind it
+    Header(header::Options),
+    /// Build the C library and install it with its headers, for pkg-config and CMake
+    Install(install::Options),
     /// Build for Windows and run the tests under Wine
     Windows(windows::Options),
 }
@@ -28,6 +34,8 @@ fn main() -> ExitCode {
     let root = root();
     match Cli::parse().chore {
         Chore::Tidy => tidy::run(&root),
+        Chore::Header(options) => header::run(&root, &options),
+        Chore::Install(options) => install::run(&root, &options),
         Chore::Windows(options) => windows::run(&root, &options),
     }
 }

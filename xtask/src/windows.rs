@@ -179,8 +179,8 @@ fn target_arguments() -> [&'static str; 3] {
     ["--target", TARGET, "-Zbuild-std=std,panic_abort"]
 }
 
-fn packages() -> [&'static str; 4] {
-    ["-p", "coview", "-p", "coview-cli"]
+fn packages() -> [&'static str; 6] {
+    ["-p", "coview", "-p", "coview-capi", "-p", "coview-cli"]
 }
 
 /// Runs one step with its output shown as it comes; its own last lines say what went wrong.

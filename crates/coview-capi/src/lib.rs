@@ -1,5 +1,5 @@
-//! The C face of coview: [`model`] is behind `coview.h`, [`win32`] behind the headers in `include/win32/`.
+//! The C face of coview: `model` is behind `coview.h`, `win32` behind the headers in `include/win32/`.
 
-pub mod model;
+mod model;
 #[cfg(target_os = "linux")]
 pub mod win32;
