@@ -7,7 +7,9 @@ use coview::region::Schema;
 
 use super::argument::{Options, Source, Target, Text, coview_share, flags, given, make, options};
 use super::layout::{coview_layout, own, read};
-use super::status::{COVIEW_NONE, Failure, answer, coview_status, enter, not_yet, quiet, timeout as timeout_of};
+use super::status::{
+    COVIEW_NONE, Failure, answer, coview_status, enter, misuse, not_yet, quiet, timeout as timeout_of,
+};
 
 /// A named value of which everybody gets the newest. Writers and readers never wait for each other, and nobody sees half of a
 /// value. May be used by several threads.
@@ -17,7 +19,22 @@ pub struct coview_latest(Latest<[u8]>);
 pub struct coview_writer(Writer<[u8]>);
 
 /// A reader, and which value it has seen last. Used by one thread at a time.
-pub struct coview_reader(Reader<[u8]>);
+pub struct coview_reader {
+    reader: Reader<[u8]>,
+    /// Where a value is put together, until it is known to be whole.
+    value: Vec<u8>,
+    /// Bytes of a value.
+    len: usize,
+}
+
+impl coview_reader {
+    fn check(&self, into: &[u8]) -> Result<(), Failure> {
+        match into.len() == self.len {
+            true => Ok(()),
+            false => Err(misuse(format!("a value has {} bytes, and there is room for {}", self.len, into.len()))),
+        }
+    }
+}
 
 /// Of a latest value: several writers at once. Of a ring: several senders.
 pub const COVIEW_SEVERAL: u32 = 64;
@@ -113,7 +130,7 @@ pub extern "C" fn coview_latest_close(latest: Option<Box<coview_latest>>) {
 /// Bytes of a value. 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn coview_latest_len(latest: Option<&coview_latest>) -> usize {
-    quiet(0, || latest.map_or(0, |latest| latest.0.value_size()))
+    quiet(0, || latest.map_or(0, |latest| latest.0.capacity()))
 }
 
 /// Attaches a writer. `COVIEW_ALREADY_EXISTS` if somebody writes already and it is for one.
@@ -143,7 +160,12 @@ pub extern "C" fn coview_reader_open(
     latest: Option<&coview_latest>,
     reader: Option<&mut MaybeUninit<Option<Box<coview_reader>>>>,
 ) -> coview_status {
-    enter(|| make(reader, || Ok(coview_reader(given(latest)?.0.reader()))))
+    enter(|| {
+        make(reader, || {
+            let latest = &given(latest)?.0;
+            Ok(coview_reader { reader: latest.reader(), value: Vec::new(), len: latest.capacity() })
+        })
+    })
 }
 
 /// Ends it. NULL does nothing.
@@ -159,9 +181,14 @@ pub extern "C" fn coview_reader_read(
     mut into: Target,
     len: usize,
 ) -> coview_status {
-    enter(|| match given(reader)?.0.read_into(into.get(len)?)? {
-        true => Ok(()),
-        false => Err(answer(COVIEW_NONE, "there has been no value yet")),
+    enter(|| {
+        let (reader, into) = (given(reader)?, into.get(len)?);
+        reader.check(into)?;
+        if !reader.reader.read_into(&mut reader.value)? {
+            return Err(answer(COVIEW_NONE, "there has been no value yet"));
+        }
+        into.copy_from_slice(&reader.value);
+        Ok(())
     })
 }
 
@@ -174,8 +201,14 @@ pub extern "C" fn coview_reader_changed(
     len: usize,
     timeout_ms: u32,
 ) -> coview_status {
-    enter(|| match given(reader)?.0.changed_into(into.get(len)?, timeout_of(timeout_ms))? {
-        true => Ok(()),
-        false => Err(not_yet(timeout_ms)),
+    enter(|| {
+        let (reader, into) = (given(reader)?, into.get(len)?);
+        reader.check(into)?;
+        let value = match timeout_of(timeout_ms) {
+            Some(timeout) => reader.reader.changed_timeout(timeout)?.ok_or_else(|| not_yet(timeout_ms))?,
+            None => reader.reader.changed()?,
+        };
+        into.copy_from_slice(&value);
+        Ok(())
     })
 }
