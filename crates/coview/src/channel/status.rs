@@ -69,7 +69,7 @@ impl Channel {
         };
         let messages = self.newest.zip(earlier.newest).map(|(now, then)| new(now, then));
         let of_ring = self.position.zip(earlier.position).map(|(now, then)| u64::from(now.wrapping_sub(then)) * 8);
-        let of_messages = messages.zip(self.message_size).map(|(count, size)| count.saturating_mul(size));
+        let of_messages = messages.map(|count| count.saturating_mul(self.message_size.unwrap_or(0)));
         Traffic { messages, bytes: of_ring.or(of_messages) }
     }
 }
@@ -158,6 +158,8 @@ mod tests {
         let traffic = frames(17).since(&frames(7));
         assert_eq!((traffic.messages, traffic.bytes), (Some(10), Some(1000)));
         assert_eq!(frames(3).since(&frames(7)).messages, Some(0)); // another channel of that name
+        let empty = Channel { message_size: None, ..frames(0) };
+        assert_eq!(empty.since(&empty).bytes, Some(0));
         let latest = |newest| channel(RegionKind::Latest, Some(newest), None);
         assert_eq!(latest(2).since(&latest(0xffff_fffe)).messages, Some(4));
         let ring = |position| channel(RegionKind::Ring, None, Some(position));
