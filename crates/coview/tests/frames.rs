@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Child, PATIENCE, Role, hear, say, until};
-use coview::frames::{Frames, FramesOptions, Policy};
+use coview::frames::{Frames, FramesOptions, Growth, Policy};
 use coview::{Access, ErrorKind, Mapping};
 
 const SHORT: Duration = Duration::from_millis(30);
@@ -105,6 +105,16 @@ fn roles() -> Vec<(&'static str, Role)> {
             let publisher = frames.publisher().unwrap();
             let _loan = publisher.loan_timeout(LARGE, Duration::ZERO).unwrap();
             say(&format!("{}", frame.len()));
+            hear();
+        }),
+        ("fill", |args| {
+            let publisher = Frames::<[u8]>::open(&args[0]).unwrap().publisher().unwrap();
+            let mut filling = publisher.loan(LARGE).unwrap().publish_growing().unwrap();
+            filling.write(&[1; 1000]).unwrap();
+            say("begun");
+            hear();
+            filling.write(&[2; 1000]).unwrap();
+            say("half done");
             hear();
         }),
         ("read for ever", |args| {
@@ -436,4 +446,111 @@ fn hostile_bytes_crash_and_hang_nobody() {
     survivor.send("go");
     survivor.expect("survived");
     survivor.wait();
+}
+
+#[test]
+fn a_growing_frame_is_read_while_it_is_filled() {
+    const STEPS: usize = 40;
+    let frames = options(4).create::<[u8]>(&name("growing")).unwrap();
+    let [early, patient] = [(); 2].map(|()| frames.subscriber(Policy::EveryFrame).unwrap());
+    let (go, may) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let frames = &frames;
+        scope.spawn(move || {
+            let publisher = frames.publisher().unwrap();
+            let mut filling = publisher.loan(LARGE).unwrap().publish_growing().unwrap();
+            for step in 0..STEPS {
+                may.recv().unwrap();
+                filling.write(&[step as u8; LARGE / STEPS]).unwrap();
+            }
+            filling.finish().unwrap();
+        });
+        let mut frame = early.receive_growing().unwrap();
+        assert_eq!((frame.len(), frame.try_grow().unwrap()), (0, None));
+        for step in 0..STEPS {
+            go.send(()).unwrap();
+            while frame.len() < (step + 1) * LARGE / STEPS {
+                assert_ne!(frame.grow().unwrap(), Growth::Aborted);
+            }
+            assert_eq!(frame[step * LARGE / STEPS..], [step as u8; LARGE / STEPS]);
+            assert!(step + 1 == STEPS || patient.try_receive().unwrap().is_none(), "it is not whole");
+        }
+        assert_eq!(frame.grow().unwrap(), Growth::Whole);
+        let whole = patient.receive().unwrap();
+        assert_eq!((&*whole, whole.number(), whole.lost()), (&*frame, 1, 0));
+    });
+}
+
+#[test]
+fn a_growing_frame_ends_where_its_publisher_says() {
+    let frames = options(4).create::<[u8]>(&name("growing ends")).unwrap();
+    let (publisher, subscriber) = (frames.publisher().unwrap(), frames.subscriber(Policy::EveryFrame).unwrap());
+    // Fewer than were loaned; none at all; a small one, which is there when it is finished.
+    for (loaned, written) in [(LARGE, 5000), (LARGE, 0), (100, 60)] {
+        let mut filling = publisher.loan(loaned).unwrap().publish_growing().unwrap();
+        filling.write(&vec![3; written]).unwrap();
+        assert_eq!(subscriber.try_receive().unwrap().map(|frame| frame.len()), None);
+        filling.finish().unwrap();
+        assert_eq!(*subscriber.receive().unwrap(), *vec![3; written]);
+    }
+    // Given up: who reads early is told, who does not never sees it.
+    let late = frames.subscriber(Policy::EveryFrame).unwrap();
+    while late.try_receive().unwrap().is_some() {}
+    let mut filling = publisher.loan(LARGE).unwrap().publish_growing().unwrap();
+    filling.write(&[4; 10]).unwrap();
+    let mut early = subscriber.receive_growing().unwrap();
+    drop(filling);
+    assert_eq!((early.grow().unwrap(), &*early), (Growth::Aborted, &[4; 10][..]));
+    publisher.send(b"next").unwrap();
+    let next = late.receive().unwrap();
+    assert_eq!((&*next, next.lost()), (&b"next"[..], 1));
+    drop((early, next));
+    let loans: Vec<_> = (0..4).map_while(|_| publisher.loan_timeout(LARGE, SHORT).unwrap()).collect();
+    assert_eq!(loans.len(), 4, "a slot has leaked");
+}
+
+#[test]
+fn who_dies_while_filling_ends_the_frame() {
+    let name = name("dies filling");
+    let frames = options(4).create::<[u8]>(&name).unwrap();
+    for round in 0..10 {
+        let [early, patient] = [(); 2].map(|()| frames.subscriber(Policy::EveryFrame).unwrap());
+        while patient.try_receive().unwrap().is_some() {}
+        while early.try_receive().unwrap().is_some() {}
+        let mut dead = Child::start("fill", &[&name]);
+        dead.expect("begun");
+        let mut frame = early.receive_growing().unwrap();
+        assert_eq!(*frame, [1; 1000]);
+        dead.send("go on");
+        dead.expect("half done");
+        assert_eq!((frame.grow().unwrap(), frame.len()), (Growth::More, 2000));
+        let patient = std::thread::scope(|scope| {
+            // Asleep, or polling: both find out.
+            let waiting = scope.spawn(move || {
+                let kind = match round % 2 {
+                    0 => patient.receive().unwrap_err().kind(),
+                    _ => loop {
+                        match patient.try_receive() {
+                            Ok(frame) => assert!(frame.is_none(), "it was never whole"),
+                            Err(error) => break error.kind(),
+                        }
+                    },
+                };
+                assert_eq!(kind, ErrorKind::PeerDied);
+                patient
+            });
+            dead.kill();
+            let killed = std::time::Instant::now();
+            assert_eq!((frame.grow().unwrap(), frame.len()), (Growth::Aborted, 2000));
+            println!("aborted {:?} after the death", killed.elapsed());
+            waiting.join().unwrap()
+        });
+        assert_eq!((frame[999], frame[1000]), (1, 2));
+        frames.publisher().unwrap().send(b"next").unwrap();
+        let next = patient.receive().unwrap();
+        assert_eq!((&*next, next.lost()), (&b"next"[..], 1));
+    }
+    let publisher = frames.publisher().unwrap();
+    let loans: Vec<_> = (0..4).map_while(|_| publisher.loan_timeout(LARGE, SHORT).unwrap()).collect();
+    assert_eq!(loans.len(), 4, "a slot has leaked");
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use coview::ErrorKind;
-use coview::frames::{Frames, FramesOptions, Policy, Publisher, Subscriber};
+use coview::frames::{Frames, FramesOptions, Growth, Policy, Publisher, Subscriber};
 
 use crate::harness::*;
 
@@ -135,6 +135,57 @@ pub(crate) fn end_a_standing_turn() {
         publisher(&frames, i).send(&[8; 100]).unwrap();
         assert_eq!(drain(&subscriber, i), [8], "killed after {i} and {j} instructions");
         all_slots(&frames, i);
+    });
+}
+
+/// A publisher dies anywhere while it fills a published frame: who reads it early hears of its end, who does not gets it whole or not at all.
+pub(crate) fn fill() {
+    let frames = frames("frames fill");
+    let [early, patient] = [(); 2].map(|()| frames.subscriber(Policy::EveryFrame).unwrap());
+    let victim = |begin: &dyn Fn()| {
+        let publisher = frames.publisher().unwrap();
+        begin();
+        let mut filling = publisher.loan(LARGE).unwrap().publish_growing().unwrap();
+        filling.write(&[7; LARGE / 2]).unwrap();
+        filling.write(&[7; LARGE / 2]).unwrap();
+        filling.finish().unwrap();
+    };
+    sweep("frames: fill a published one", &victim, |at, _| {
+        let end = loop {
+            match early.receive_growing_timeout(Duration::from_micros(1)) {
+                Ok(None) => break None,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::PeerDied),
+                Ok(Some(mut frame)) => {
+                    let end = loop {
+                        match frame.grow_timeout(SOON).unwrap() {
+                            Some(Growth::More) => {}
+                            end => {
+                                break end
+                                    .unwrap_or_else(|| panic!("killed after {at} instructions: it grows for ever"));
+                            }
+                        }
+                    };
+                    assert!(frame.iter().all(|byte| *byte == 7), "killed after {at} instructions: torn");
+                    assert!(end != Growth::Whole || frame.len() == LARGE, "killed after {at} instructions");
+                    break Some(end);
+                }
+            }
+        };
+        publisher(&frames, at).send(&[8; LARGE]).unwrap();
+        let mut seen = Vec::new();
+        while seen.last() != Some(&8) {
+            match patient.receive_timeout(SOON) {
+                Ok(frame) => {
+                    seen.push(frame.unwrap_or_else(|| panic!("killed after {at} instructions: a frame is missing"))[0])
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::PeerDied),
+            }
+        }
+        let whole: &[u8] = if end == Some(Growth::Whole) { &[7, 8] } else { &[8] };
+        assert_eq!(seen, whole, "killed after {at} instructions");
+        assert_eq!(drain(&early, at), [8], "killed after {at} instructions");
+        all_slots(&frames, at);
+        end == Some(Growth::Aborted)
     });
 }
 

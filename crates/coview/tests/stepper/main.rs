@@ -86,6 +86,7 @@ const AREAS: &[(&str, &[fn()])] = &[
             frames::publish_standing,
             frames::publish_while_others_publish,
             frames::end_a_standing_turn,
+            frames::fill,
             frames::receive,
             frames::receive_while_others_publish,
             frames::subscribe,

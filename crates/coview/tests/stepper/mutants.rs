@@ -23,6 +23,7 @@ const MUTANTS: &[(&str, &str, fn())] = &[
         frames::publish_while_others_publish,
     ),
     ("frames: loans of the dead stay", "frames: loan, fill, publish", frames::publish_large),
+    ("frames: what the dead filled is not aborted", "frames: fill a published one", frames::fill),
     ("frames: the dead hold their slots", "frames: receive and release", frames::receive),
     (
         "frames: held without a second look",

@@ -1,5 +1,6 @@
 //! Frames: published once, read in place by every subscriber, from a byte to gigabytes.
 
+mod growing;
 mod payload;
 mod publisher;
 mod status;
@@ -10,6 +11,7 @@ mod turn;
 use std::fmt;
 use std::marker::PhantomData;
 
+pub use growing::{Filling, Growing, Growth};
 pub use payload::Payload;
 pub use publisher::{Loan, Publisher};
 pub use subscriber::{Frame, Policy, Subscriber};

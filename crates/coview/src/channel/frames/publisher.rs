@@ -26,8 +26,8 @@ pub struct Publisher<P: ?Sized> {
     _payload: PhantomData<fn(Box<P>)>,
 }
 
-struct Publishing {
-    store: Store,
+pub(super) struct Publishing {
+    pub(super) store: Store,
     end: Attached,
     index: usize,
     /// In which process we are this publisher.
@@ -46,9 +46,9 @@ struct Publishing {
 /// Nobody else reads or writes it: a peer that breaks the protocol can change its bytes, no more.
 #[must_use = "dropped, a loan is given back unpublished"]
 pub struct Loan<'a, P: Payload + ?Sized> {
-    publishing: &'a Publishing,
-    place: Place,
-    len: usize,
+    pub(super) publishing: &'a Publishing,
+    pub(super) place: Place,
+    pub(super) len: usize,
     _payload: PhantomData<Box<P>>,
 }
 
@@ -251,13 +251,13 @@ impl Publishing {
     }
 
     /// `false`: the time is over.
-    fn publish(&self, place: &Place, len: usize, timeout: Option<Duration>) -> Result<bool> {
+    pub(super) fn publish(&self, place: &Place, len: usize, growing: bool, timeout: Option<Duration>) -> Result<bool> {
         let until = Deadline::after(timeout);
         loop {
             let Some(turn) = self.store.turn(self.me(), until)? else { return Ok(false) };
             let number = self.store.settle(&turn).wrapping_add(1);
             let Some(waits_for) = self.store.displaced(number).filter(|before| !self.is_passed(*before)) else {
-                self.store.publish(&turn, number, place, len);
+                self.store.publish(&turn, number, place, len, growing);
                 drop(turn);
                 self.store.publishers().ring().map_err(refused)?;
                 if let Place::Slot(_) = place {
@@ -293,7 +293,7 @@ impl<P: Payload + ?Sized> Loan<'_, P> {
     }
 
     fn try_publish(&mut self, timeout: Option<Duration>) -> Result<bool> {
-        let done = self.publishing.publish(&self.place, self.len, timeout)?;
+        let done = self.publishing.publish(&self.place, self.len, false, timeout)?;
         if done {
             // The slot is the frame's now.
             self.place = Place::Small(Small::default());

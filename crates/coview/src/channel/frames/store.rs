@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
+use super::growing::Ready;
 use super::turn::{Desk, Turn, Turns};
 use super::{PUBLISHERS, SLOTS_MAX, SUBSCRIBERS, Shape};
 use crate::channel::end::{Deaths, End, Side};
@@ -25,6 +26,8 @@ use crate::view::View;
 pub(super) const INLINE_MAX: usize = 8 * WORDS;
 const WORDS: usize = 14;
 const INLINE: u64 = 1 << 63;
+/// Of an entry that tells of a slot: how much of it is ready stands there.
+const GROWING: u64 = 1 << 62;
 /// Of an entry that tells of a slot: its bytes below, its slot from here on.
 const SLOT_AT: u32 = 48;
 /// Where the ring begins, behind the head.
@@ -129,11 +132,14 @@ impl Entry {
 /// What publishers say of a slot.
 #[derive(Debug)]
 #[repr(C, align(64))]
-struct Slot {
+pub(super) struct Slot {
     /// The frame that it was published as, if an entry says so too.
     frame: AtomicU64,
     /// The publisher that has it on loan, counted from 1.
-    owner: AtomicU32,
+    pub(super) owner: AtomicU32,
+    reserved: AtomicU32,
+    /// How much of a growing frame is ready, and whether that is all.
+    pub(super) ready: AtomicU64,
 }
 
 // SAFETY: (1) to (4): atomics and placed parts, of which any value is some state.
@@ -151,11 +157,11 @@ pub(super) enum Place {
     Slot(usize),
 }
 
-/// What a look for a frame shows.
+/// What a look for a frame shows: the slot it is in, which is held, or none, and then its bytes were copied; its length.
 pub(super) enum Look {
     Nothing,
-    /// The slot it is in, which is held, or none: its bytes were copied; their length.
-    Frame(Option<usize>, usize),
+    /// It is here; the flag: it may grow.
+    Frame(Option<usize>, usize, bool),
     Gone,
 }
 
@@ -230,7 +236,7 @@ impl Store {
 
     /// A slot whose index was checked, or is masked by nobody: below `slots`.
     #[inline]
-    fn slot(&self, index: usize) -> &Slot {
+    pub(super) fn slot(&self, index: usize) -> &Slot {
         assert!(index < self.slots(), "the index was checked");
         let at = RING_AT + self.shape.entries as usize * size_of::<Entry>();
         // SAFETY: `Shape::possible` saw that all slots lie in the view; aligned to 64; only touched as atomics.
@@ -275,7 +281,7 @@ impl Store {
 
     /// Makes it frame `number`, which follows the newest: before the store that counts it is not there, and after it it is.
     #[inline]
-    pub(super) fn publish(&self, _: &Turn<'_>, number: u64, place: &Place, len: usize) {
+    pub(super) fn publish(&self, _: &Turn<'_>, number: u64, place: &Place, len: usize, growing: bool) {
         let entry = self.entry(number);
         let before = number.wrapping_sub(self.shape.entries);
         if is_broken("frames: the number before the bytes") {
@@ -293,15 +299,18 @@ impl Store {
                 entry.copy_in(words, len);
             }
             Place::Slot(slot) => {
+                let flag = if growing { GROWING } else { 0 };
+                self.slot(*slot).ready.store(0, Ordering::Relaxed);
                 self.slot(*slot).frame.store(number, Ordering::Relaxed);
-                entry.what.store((*slot as u64) << SLOT_AT | len as u64, Ordering::Relaxed);
+                entry.what.store((*slot as u64) << SLOT_AT | len as u64 | flag, Ordering::Relaxed);
             }
         }
         // Release: pairs with the Acquires in `look` and `settle`.
         entry.number.store(here(number), Ordering::Release);
         self.head().turns.newest.store(number, Ordering::Release); // pairs with the Acquire in `newest`
-        if let Place::Slot(slot) = place {
-            self.slot(*slot).owner.store(0, Ordering::Release);
+        // Who fills it on has it on loan until it is done.
+        if let (Place::Slot(slot), false) = (place, growing) {
+            self.slot(*slot).owner.store(0, Ordering::Release); // pairs with the Acquire in `is_free`
         }
         let ahead = std::ptr::from_ref(self.entry(number.wrapping_add(AHEAD))).cast::<u8>();
         prefetch_write(ahead);
@@ -315,7 +324,7 @@ impl Store {
         let frame = self.slot(index).frame.load(Ordering::Relaxed);
         let entry = self.entry(frame);
         let told = frame != 0 && entry.number.load(Ordering::SeqCst) == here(frame);
-        (told && entry.what.load(Ordering::Relaxed) >> SLOT_AT == index as u64).then_some(frame)
+        (told && slot_in(entry.what.load(Ordering::Relaxed)) == index).then_some(frame)
     }
 
     fn is_free(&self, index: usize) -> bool {
@@ -378,7 +387,7 @@ impl Store {
     fn slot_of(&self, number: u64) -> Option<usize> {
         let entry = self.entry(number);
         let (is, what) = (entry.number.load(Ordering::Relaxed), entry.what.load(Ordering::Relaxed));
-        let slot = (what >> SLOT_AT) as usize;
+        let slot = slot_in(what);
         (is == here(number) && what & INLINE == 0 && slot < self.slots()).then_some(slot)
     }
 }
@@ -450,9 +459,16 @@ impl Store {
             if slot.owner.load(Ordering::Relaxed) == publisher as u32 + 1
                 && !is_broken("frames: loans of the dead stay")
             {
+                slot.abort();
                 slot.owner.store(0, Ordering::Release); // pairs with the Acquire in `is_free`
             }
         }
+    }
+
+    /// The slot of this frame, if it may grow.
+    pub(super) fn growing(&self, number: u64) -> Option<usize> {
+        let slot = self.slot_of(number)?;
+        (self.entry(number).what.load(Ordering::Relaxed) & GROWING != 0).then_some(slot)
     }
 
     /// Nobody is in this seat and reads: who was is this process, or dead.
@@ -535,7 +551,7 @@ impl Store {
 
     /// Looks for a frame, for the subscriber in this seat; a small one is copied.
     #[inline]
-    pub(super) fn look(&self, number: u64, seat: usize, small: &mut Small) -> Result<Look> {
+    pub(super) fn look(&self, number: u64, seat: usize, early: bool, small: &mut Small) -> Result<Look> {
         let entry = self.entry(number);
         let is = entry.number.load(Ordering::Acquire); // pairs with the Release in `publish`
         if is != here(number) {
@@ -543,7 +559,7 @@ impl Store {
         }
         let what = entry.what.load(Ordering::Relaxed);
         if what & INLINE == 0 {
-            return self.look_at_slot(entry, number, what, seat);
+            return self.look_at_slot(number, what, seat, early);
         }
         let len = (what & !INLINE) as usize;
         entry.copy_out(len, small);
@@ -552,11 +568,11 @@ impl Store {
             return Ok(Look::Gone);
         }
         self.checked(number, len, if self.inline { INLINE_MAX } else { 0 })?;
-        Ok(Look::Frame(None, len))
+        Ok(Look::Frame(None, len, false))
     }
 
-    fn look_at_slot(&self, entry: &Entry, number: u64, what: u64, seat: usize) -> Result<Look> {
-        let (index, len) = ((what >> SLOT_AT) as usize, (what & ((1 << SLOT_AT) - 1)) as usize);
+    fn look_at_slot(&self, number: u64, what: u64, seat: usize, early: bool) -> Result<Look> {
+        let (entry, index, len) = (self.entry(number), slot_in(what), (what & ((1 << SLOT_AT) - 1)) as usize);
         if index >= self.slots() {
             // Written over, or the next frame's, which is only half told of.
             let gone = entry.number.load(Ordering::Acquire) != here(number);
@@ -569,14 +585,32 @@ impl Store {
             self.let_go(index, seat);
             return Ok(Look::Gone);
         }
-        if let Err(error) = self.checked(number, len, self.frame_max()) {
-            self.let_go(index, seat);
-            return Err(error);
-        }
-        Ok(Look::Frame(Some(index), len))
+        let growing = what & GROWING != 0;
+        let ready = self.checked(number, len, self.frame_max()).and_then(|()| match growing {
+            true => self.ready(index, number, len),
+            false => Ok(Ready::Whole(len)),
+        });
+        let look = match ready {
+            Ok(Ready::Whole(len)) => return Ok(Look::Frame(Some(index), len, false)),
+            Ok(ready) if early => return Ok(Look::Frame(Some(index), ready.bytes(), true)),
+            Ok(Ready::Until(_)) => Ok(Look::Nothing),
+            Ok(Ready::Aborted(_)) => Ok(Look::Gone),
+            Err(error) => Err(error),
+        };
+        self.let_go(index, seat);
+        look
     }
 
-    /// A length that a peer may have written over.
+    /// How much of the frame is ready that grows in this slot, of so many bytes at most.
+    pub(super) fn ready(&self, slot: usize, number: u64, most: usize) -> Result<Ready> {
+        let ready = self.slot(slot).ready();
+        let unit = self.shape.unit as usize;
+        match ready.bytes() <= most && ready.bytes().is_multiple_of(unit) {
+            true => Ok(ready),
+            false => Err(self.corrupt("more of a frame is ready than there is", number)),
+        }
+    }
+
     #[inline]
     fn checked(&self, number: u64, len: usize, max: usize) -> Result<()> {
         let unit = self.shape.unit;
@@ -593,6 +627,11 @@ impl Store {
         let why = format!("{what}, at offset {at}: a peer wrote over it; the next frame may be well");
         Error::new(ErrorKind::Corrupt, "receive from", why).on("the frames")
     }
+}
+
+/// The slot that an entry tells of.
+fn slot_in(what: u64) -> usize {
+    ((what & !(INLINE | GROWING)) >> SLOT_AT) as usize
 }
 
 /// What the entry of this frame says while it is there.

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::time::Duration;
 
+use super::growing::Ready;
 use super::store::{EVERY, Look, NEWEST, OLDEST, Small, Store, refused};
 use super::{Payload, SUBSCRIBERS};
 use crate::channel::end::{Attached, Peer, died};
@@ -37,12 +38,12 @@ pub enum Policy {
 
 /// The end that receives. Dropped, the end is free for another.
 pub struct Subscriber<P: ?Sized> {
-    receiving: Receiving,
+    pub(super) receiving: Receiving,
     _payload: PhantomData<fn() -> Box<P>>,
 }
 
-struct Receiving {
-    store: Store,
+pub(super) struct Receiving {
+    pub(super) store: Store,
     end: Attached,
     seat: usize,
     policy: Policy,
@@ -62,17 +63,21 @@ struct Receiving {
 pub struct Frame<'a, P: Payload + ?Sized> {
     receiving: &'a Receiving,
     found: Found,
-    /// The bytes, if it is in no slot.
-    small: Small,
     _payload: PhantomData<Box<P>>,
 }
 
-#[derive(Clone, Copy)]
-struct Found {
-    slot: Option<usize>,
-    len: usize,
-    number: u64,
-    lost: u64,
+/// Which frame was found, and where. Looks fill it where it stays: to move it would cost as much as the rest.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The bytes, if it is in no slot.
+    small: Small,
+    pub(super) slot: Option<usize>,
+    pub(super) len: usize,
+    pub(super) number: u64,
+    pub(super) lost: u64,
+    /// More may come, up to so many bytes.
+    pub(super) growing: bool,
+    pub(super) most: usize,
 }
 
 impl<P: Payload + ?Sized> Subscriber<P> {
@@ -140,46 +145,55 @@ impl<P: Payload + ?Sized> Subscriber<P> {
 
     #[inline]
     fn get(&self, timeout: Option<Duration>) -> Result<Option<Frame<'_, P>>> {
-        // Where it stays: to move it costs as much as the rest.
-        let mut small = Small::default();
-        let found = match self.receiving.look(&mut small)? {
-            None => self.receiving.wait(timeout, &mut small)?,
-            found => found,
-        };
-        Ok(found.map(|found| Frame { receiving: &self.receiving, found, small, _payload: PhantomData }))
+        let mut found = Found::default();
+        let there = self.receiving.find(timeout, false, &mut found)?;
+        Ok(there.then(|| Frame { receiving: &self.receiving, found, _payload: PhantomData }))
     }
 }
 
 impl Receiving {
-    /// Takes the next frame, if it is there. Inlined, what it found stays in registers.
-    #[inline(always)]
-    fn look(&self, small: &mut Small) -> Result<Option<Found>> {
+    /// The next frame, waiting for it. `early`: even if it still grows. `false`: the time is over.
+    #[inline]
+    pub(super) fn find(&self, timeout: Option<Duration>, early: bool, found: &mut Found) -> Result<bool> {
+        Ok(self.look(early, found)? || self.wait(timeout, early, found)?)
+    }
+
+    /// The frame to take next, or a later one.
+    #[inline]
+    fn wanted(&self) -> u64 {
+        let next = self.next.get();
+        if self.policy == Policy::NewestOnly { next.max(self.store.newest()) } else { next }
+    }
+
+    /// Takes the next frame, if it is there.
+    #[inline]
+    fn look(&self, early: bool, found: &mut Found) -> Result<bool> {
         for _ in 0..TRIES {
-            let next = self.next.get();
-            let number = if self.policy == Policy::NewestOnly { next.max(self.store.newest()) } else { next };
-            match self.store.look(number, self.seat, small) {
+            let (next, number) = (self.next.get(), self.wanted());
+            match self.store.look(number, self.seat, early, &mut found.small) {
                 Ok(Look::Nothing) => {
                     if self.said.get() != next {
                         self.advance(next)?;
                     }
-                    return Ok(None);
+                    return Ok(false);
                 }
-                Ok(Look::Frame(slot, len)) => {
-                    let lost = self.lost.take().saturating_add(number - next);
-                    if lost != 0 {
-                        self.store.lose(self.seat, lost);
+                Ok(Look::Frame(slot, len, growing)) => {
+                    (found.slot, found.len, found.number, found.growing) = (slot, len, number, growing);
+                    found.lost = self.lost.take().saturating_add(number - next);
+                    found.most = self.store.frame_max();
+                    if found.lost != 0 {
+                        self.store.lose(self.seat, found.lost);
                     }
-                    let found = Found { slot, len, number, lost };
                     let next = number.saturating_add(1);
                     self.next.set(next);
                     // The frame is ours before publishers are told that we have it.
                     if (slot.is_some() || next.wrapping_sub(self.said.get()) >= UNSAID)
                         && let Err(error) = self.advance(next)
                     {
-                        self.release(&found);
+                        self.release(found);
                         return Err(error);
                     }
-                    return Ok(Some(found));
+                    return Ok(true);
                 }
                 Ok(Look::Gone) => self.pass_over(number)?,
                 Err(error) => {
@@ -188,7 +202,7 @@ impl Receiving {
                 }
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     #[cold]
@@ -204,45 +218,67 @@ impl Receiving {
         self.store.advance(self.seat, to)
     }
 
-    fn release(&self, found: &Found) {
+    pub(super) fn release(&self, found: &Found) {
         if let Some(slot) = found.slot {
             self.store.let_go(slot, self.seat);
         }
     }
 
+    /// The bytes of a frame.
+    #[inline]
+    pub(super) fn bytes(&self, found: &Found) -> *const u8 {
+        match found.slot {
+            None => std::ptr::from_ref(&found.small).cast(),
+            Some(slot) => self.store.bytes(slot).cast_const(),
+        }
+    }
+
+    /// Of one who only polls: now and then it asks whether somebody has died.
+    pub(super) fn is_time_to_glance(&self) -> bool {
+        self.misses.set(self.misses.get().wrapping_add(1));
+        self.misses.get().is_multiple_of(GLANCES)
+    }
+
     #[inline(never)]
-    fn wait(&self, timeout: Option<Duration>, small: &mut Small) -> Result<Option<Found>> {
+    fn wait(&self, timeout: Option<Duration>, early: bool, found: &mut Found) -> Result<bool> {
         if timeout == Some(Duration::ZERO) {
-            self.misses.set(self.misses.get().wrapping_add(1));
-            return if self.misses.get().is_multiple_of(GLANCES) { self.sleep(timeout, small) } else { Ok(None) };
+            return if self.is_time_to_glance() { self.sleep(timeout, early, found) } else { Ok(false) };
         }
         for _ in 0..SPINS {
-            if let Some(found) = self.look(small)? {
-                return Ok(Some(found));
+            if self.look(early, found)? {
+                return Ok(true);
             }
             std::hint::spin_loop();
         }
-        self.sleep(timeout, small)
+        self.sleep(timeout, early, found)
     }
 
-    /// Sleeps until there is a frame. `None`: the time is over.
+    /// Sleeps until there is a frame. `false`: the time is over.
     #[cold]
-    fn sleep(&self, timeout: Option<Duration>, small: &mut Small) -> Result<Option<Found>> {
+    fn sleep(&self, timeout: Option<Duration>, early: bool, found: &mut Found) -> Result<bool> {
         let until = Deadline::after(timeout);
         loop {
             // Acquire: pairs with the Release in `bury`: what the dead had published is there.
             let deaths = self.store.head().publisher_deaths.load(Ordering::Acquire);
-            if let Some(found) = self.look(small)? {
-                return Ok(Some(found));
+            if self.look(early, found)? {
+                return Ok(true);
+            }
+            if self.awaited().is_some_and(|slot| self.store.bury_owner(slot)) {
+                continue;
             }
             if deaths != self.deaths.replace(deaths) {
                 return Err(died("receive from", "publisher"));
             }
-            let ready = || self.store.is_out(self.next.get());
+            let ready = || self.store.is_out(self.wanted()) && (early || self.awaited().is_none());
             if !self.store.publishers().sleep(until, deaths, false, ready).map_err(refused)? {
-                return self.look(small);
+                return self.look(early, found);
             }
         }
+    }
+
+    /// The slot in which the next frame still grows.
+    fn awaited(&self) -> Option<usize> {
+        self.store.growing(self.wanted()).filter(|slot| matches!(self.store.slot(*slot).ready(), Ready::Until(_)))
     }
 }
 
@@ -263,13 +299,9 @@ impl<P: Payload + ?Sized> Deref for Frame<'_, P> {
 
     #[inline]
     fn deref(&self) -> &P {
-        let at = match self.found.slot {
-            None => std::ptr::from_ref(&self.small).cast(),
-            Some(slot) => self.receiving.store.bytes(slot).cast_const(),
-        };
         // SAFETY: (1) a slot begins at a multiple of 128 and small bytes at one of 16; `look` checked index and length; (2) nobody
         // takes a slot that we hold; small bytes are a copy.
-        unsafe { P::shared(at, self.found.len) }
+        unsafe { P::shared(self.receiving.bytes(&self.found), self.found.len) }
     }
 }
 
