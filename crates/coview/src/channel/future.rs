@@ -55,7 +55,7 @@ impl Listening {
 }
 
 /// Waits until a look finds something. The look arms a listener that goes with the future.
-async fn found<T>(mut look: impl FnMut(&Waker) -> Result<Option<T>>) -> Result<T> {
+pub(super) async fn found<T>(mut look: impl FnMut(&Waker) -> Result<Option<T>>) -> Result<T> {
     poll_fn(|context| match look(context.waker()) {
         Ok(Some(found)) => Poll::Ready(Ok(found)),
         Ok(None) => Poll::Pending,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::channel::Listening;
+use crate::channel::frames::{Frame, Payload, Subscriber};
 use crate::channel::latest::{Reader, Value};
 use crate::channel::ring::{Receiver, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::sys::watch::Ready;
 
-/// The receiver of a ring, or the reader of a latest value, with a descriptor for `epoll`, `poll` and the like; made by
-/// [`Receiver::watch`] and [`Reader::watch`].
+/// The receiver of a ring, the reader of a latest value, or a subscriber to frames, with a descriptor for `epoll`, `poll` and the like;
+/// made by [`Receiver::watch`], [`Reader::watch`] and [`Subscriber::watch`].
 ///
 /// It is used as [`Watch`](super::linux::Watch) is: readable says that there may be news, or a death to tell, and a look that finds
 /// nothing makes it unreadable until there is some. So, level-triggered, look as often as you like; edge-triggered, look until there is
@@ -99,6 +100,17 @@ impl<T: Value + ?Sized> Watched<Reader<T>> {
     }
 }
 
+impl<P: Payload + ?Sized> Watched<Subscriber<P>> {
+    /// The next frame if there is one now; `None`: there is not, and the descriptor is readable when there may be.
+    ///
+    /// # Errors
+    /// As [`Subscriber::receive`]; [`ErrorKind::Unsupported`] after a fork.
+    pub fn try_receive(&mut self) -> Result<Option<Frame<'_, P>>> {
+        let found = self.look(Subscriber::poll)?;
+        Ok(found.map(|found| self.end.frame(found)))
+    }
+}
+
 impl<E> AsFd for Watched<E> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.ready.as_fd()
@@ -127,6 +139,16 @@ impl<T: Value + ?Sized> Reader<T> {
     /// # Errors
     /// The system's: no more descriptors.
     pub fn watch(self) -> Result<Watched<Reader<T>>> {
+        Watched::new(self.listening(), self)
+    }
+}
+
+impl<P: Payload + ?Sized> Subscriber<P> {
+    /// Has a descriptor that is readable when there may be a frame, or a death to tell (Linux).
+    ///
+    /// # Errors
+    /// The system's: no more descriptors.
+    pub fn watch(self) -> Result<Watched<Subscriber<P>>> {
         Watched::new(self.listening(), self)
     }
 }

@@ -1,5 +1,6 @@
 //! Frames: published once, read in place by every subscriber, from a byte to gigabytes.
 
+mod future;
 mod growing;
 mod payload;
 mod publisher;

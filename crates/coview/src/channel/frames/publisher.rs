@@ -22,7 +22,7 @@ const NAP: Duration = Duration::from_millis(100);
 
 /// The end that publishes. Dropped, the end is free for another.
 pub struct Publisher<P: ?Sized> {
-    publishing: Publishing,
+    pub(super) publishing: Publishing,
     _payload: PhantomData<fn(Box<P>)>,
 }
 
@@ -116,6 +116,19 @@ where
         *loan = *value;
         loan.publish()
     }
+
+    /// Publishes a copy of a value if there is room now. `false`: there is not.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send(&self, value: &T) -> Result<bool>
+    where
+        T: Copy,
+    {
+        let Some(mut loan) = self.loan_timeout(Duration::ZERO)? else { return Ok(false) };
+        *loan = *value;
+        Ok(loan.publish_timeout(Duration::ZERO)?.is_ok())
+    }
 }
 
 impl<T> Publisher<[T]>
@@ -154,6 +167,19 @@ where
         let mut loan = self.loan(elements.len())?;
         loan.copy_from_slice(elements);
         loan.publish()
+    }
+
+    /// Publishes a copy of some elements if there is room now. `false`: there is not.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send(&self, elements: &[T]) -> Result<bool>
+    where
+        T: Copy,
+    {
+        let Some(mut loan) = self.loan_timeout(elements.len(), Duration::ZERO)? else { return Ok(false) };
+        loan.copy_from_slice(elements);
+        Ok(loan.publish_timeout(Duration::ZERO)?.is_ok())
     }
 
     fn loan_for(&self, len: usize, timeout: Option<Duration>) -> Result<Option<Loan<'_, [T]>>> {

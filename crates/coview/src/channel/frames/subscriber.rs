@@ -68,7 +68,7 @@ pub struct Frame<'a, P: Payload + ?Sized> {
 
 /// Which frame was found, and where. Looks fill it where it stays: to move it would cost as much as the rest.
 #[derive(Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The bytes, if it is in no slot.
     small: Small,
     pub(super) slot: Option<usize>,
@@ -147,7 +147,13 @@ impl<P: Payload + ?Sized> Subscriber<P> {
     fn get(&self, timeout: Option<Duration>) -> Result<Option<Frame<'_, P>>> {
         let mut found = Found::default();
         let there = self.receiving.find(timeout, false, &mut found)?;
-        Ok(there.then(|| Frame { receiving: &self.receiving, found, _payload: PhantomData }))
+        Ok(there.then(|| self.frame(found)))
+    }
+
+    /// The frame that a look has found.
+    #[inline]
+    pub(crate) fn frame(&self, found: Found) -> Frame<'_, P> {
+        Frame { receiving: &self.receiving, found, _payload: PhantomData }
     }
 }
 
@@ -258,22 +264,35 @@ impl Receiving {
     fn sleep(&self, timeout: Option<Duration>, early: bool, found: &mut Found) -> Result<bool> {
         let until = Deadline::after(timeout);
         loop {
-            // Acquire: pairs with the Release in `bury`: what the dead had published is there.
-            let deaths = self.store.head().publisher_deaths.load(Ordering::Acquire);
-            if self.look(early, found)? {
-                return Ok(true);
-            }
-            if self.awaited().is_some_and(|slot| self.store.bury_owner(slot)) {
-                continue;
-            }
-            if deaths != self.deaths.replace(deaths) {
-                return Err(died("receive from", "publisher"));
-            }
-            let ready = || self.store.is_out(self.wanted()) && (early || self.awaited().is_none());
+            let Some(deaths) = self.survey(early, found)? else { return Ok(true) };
+            let ready = || self.is_there(early);
             if !self.store.publishers().sleep(until, deaths, false, ready).map_err(refused)? {
                 return self.look(early, found);
             }
         }
+    }
+
+    /// Looks, and whether somebody has died. `None`: it has found a frame; else how many deaths are known.
+    pub(super) fn survey(&self, early: bool, found: &mut Found) -> Result<Option<u32>> {
+        loop {
+            // Acquire: pairs with the Release in `bury`: what the dead had published is there.
+            let deaths = self.store.head().publisher_deaths.load(Ordering::Acquire);
+            if self.look(early, found)? {
+                return Ok(None);
+            }
+            if self.awaited().is_some_and(|slot| self.store.bury_owner(slot)) {
+                continue;
+            }
+            return match deaths == self.deaths.replace(deaths) {
+                true => Ok(Some(deaths)),
+                false => Err(died("receive from", "publisher")),
+            };
+        }
+    }
+
+    /// Whether a look would find a frame, or that it is gone.
+    pub(super) fn is_there(&self, early: bool) -> bool {
+        self.store.is_out(self.wanted()) && (early || self.awaited().is_none())
     }
 
     /// The slot in which the next frame still grows.

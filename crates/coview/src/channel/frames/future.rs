@@ -1,0 +1,153 @@
+//! Frames in async functions: waiting for one, and for room, in any runtime.
+
+use std::task::Waker;
+
+use super::Payload;
+use super::publisher::{Publisher, Publishing};
+use super::store::{EVERY, refused};
+use super::subscriber::{Found, Frame, Subscriber};
+use crate::channel::Listening;
+use crate::channel::future::found;
+use crate::error::Result;
+use crate::primitive::Ordering;
+
+/// Looks of one who does not sleep, before it lets others run.
+const TRIES: u32 = 4;
+
+impl<P: Payload + ?Sized> Subscriber<P> {
+    /// The next frame, in any async runtime and without a thread of its own: while it waits a helper thread of this process sleeps for
+    /// it and for others (Linux).
+    ///
+    /// Dropped before it is ready, it has taken nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use coview::frames::{Frames, Policy};
+    ///
+    /// let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// let frames = Frames::<[f64; 3]>::create(&format!("doc-async-frames-{}", std::process::id()))?;
+    /// let (mut publisher, mut subscriber) = (frames.publisher()?, frames.subscriber(Policy::EveryFrame)?);
+    /// runtime.block_on(async {
+    ///     let waiting = tokio::spawn(async move { Ok::<_, coview::Error>(*subscriber.receive_async().await?) });
+    ///     publisher.send_async(&[1.0, 2.0, 3.0]).await?;
+    ///     assert_eq!(waiting.await??, [1.0, 2.0, 3.0]);
+    ///     Ok(())
+    /// })
+    /// # .map_err(|error: Box<dyn std::error::Error>| error)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    pub async fn receive_async(&mut self) -> Result<Frame<'_, P>> {
+        let mut listening = self.listening();
+        let there = found(|waker| self.poll(&mut listening, waker)).await?;
+        Ok(self.frame(there))
+    }
+
+    pub(crate) fn listening(&self) -> Listening {
+        Listening::new(self.receiving.store.view())
+    }
+
+    pub(crate) fn poll(&mut self, listening: &mut Listening, waker: &Waker) -> Result<Option<Found>> {
+        let (receiving, mut found) = (&self.receiving, Found::default());
+        for _ in 0..TRIES {
+            let Some(deaths) = receiving.survey(false, &mut found)? else { return Ok(Some(found)) };
+            let publishers = receiving.store.publishers();
+            if publishers.listen(listening, waker, deaths, || receiving.is_there(false)).map_err(refused)? {
+                return Ok(None);
+            }
+        }
+        waker.wake_by_ref();
+        Ok(None)
+    }
+}
+
+impl Publishing {
+    /// Whether a frame of so many bytes has room; if not, `waker` is woken when it may have.
+    fn poll(&mut self, len: usize, listening: &mut Listening, waker: &Waker) -> Result<bool> {
+        let store = &self.store;
+        let subscribers = store.subscribers();
+        let has_room = || {
+            let before = store.displaced(store.newest().wrapping_add(1));
+            (store.is_inline(len) || store.has_room())
+                && before.is_none_or(|before| store.least(|policy| policy == EVERY) > before)
+        };
+        for _ in 0..TRIES {
+            let deaths = subscribers.deaths.load(Ordering::Acquire); // pairs with the Release in `bury`
+            if has_room() || store.reclaim() && has_room() {
+                return Ok(true);
+            }
+            if subscribers.listen(listening, waker, deaths, has_room).map_err(refused)? {
+                return Ok(false);
+            }
+        }
+        waker.wake_by_ref();
+        Ok(false)
+    }
+}
+
+impl<P: Payload + ?Sized> Publisher<P> {
+    async fn room(&mut self, bytes: usize) -> Result<()> {
+        let mut listening = Listening::new(self.publishing.store.view());
+        let publishing = &mut self.publishing;
+        found(|waker| Ok(publishing.poll(bytes, &mut listening, waker)?.then_some(()))).await
+    }
+}
+
+impl<T> Publisher<T>
+where
+    T: Payload,
+{
+    /// Waits until a frame has room, in any async runtime; a loan and its publication with a timeout of zero succeed then, unless another
+    /// publisher was faster.
+    ///
+    /// # Errors
+    /// As [`loan`](Self::loan); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) as [`Subscriber::receive_async`].
+    pub async fn writable(&mut self) -> Result<()> {
+        self.room(T::UNIT).await
+    }
+
+    /// Publishes a copy of a value, waiting for room, in any async runtime. Dropped before it is ready, it has published nothing.
+    ///
+    /// # Errors
+    /// As [`writable`](Self::writable).
+    pub async fn send_async(&mut self, value: &T) -> Result<()>
+    where
+        T: Copy,
+    {
+        while !self.try_send(value)? {
+            self.writable().await?;
+        }
+        Ok(())
+    }
+}
+
+impl<T> Publisher<[T]>
+where
+    [T]: Payload,
+{
+    /// Waits until a frame of `len` elements has room, in any async runtime; a loan and its publication with a timeout of zero succeed
+    /// then, unless another publisher was faster.
+    ///
+    /// # Errors
+    /// As [`loan`](Self::loan); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) as [`Subscriber::receive_async`].
+    pub async fn writable(&mut self, len: usize) -> Result<()> {
+        self.room(len.saturating_mul(size_of::<T>())).await
+    }
+
+    /// Publishes a copy of some elements, waiting for room, in any async runtime. Dropped before it is ready, it has published nothing.
+    ///
+    /// # Errors
+    /// As [`writable`](Self::writable).
+    pub async fn send_async(&mut self, elements: &[T]) -> Result<()>
+    where
+        T: Copy,
+    {
+        while !self.try_send(elements)? {
+            self.writable(elements.len()).await?;
+        }
+        Ok(())
+    }
+}
