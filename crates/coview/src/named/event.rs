@@ -83,6 +83,14 @@ impl EventOptions {
         Ok(Event { handle: Handle::create(name, self.make(), &self.common)? })
     }
 
+    /// Makes an event without a name: for the threads of this process, and for children.
+    ///
+    /// # Errors
+    /// The system's limit on descriptors or handles.
+    pub fn create_unnamed(&self) -> Result<Event> {
+        Ok(Event { handle: Handle::unnamed(self.make(), &self.common)? })
+    }
+
     /// Makes an event of that name or opens the live one, whose kind and state stay as they are; says which.
     ///
     /// # Errors
@@ -114,7 +122,7 @@ impl Event {
 
     /// The name it was made or opened by.
     pub fn name(&self) -> Option<&Name> {
-        Some(&self.handle.name)
+        self.handle.name.as_ref()
     }
 
     /// Sets it.

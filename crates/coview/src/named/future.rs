@@ -11,7 +11,7 @@ use crate::sys::watch::Watch;
 
 /// Waits until the event or the semaphore can be had, and has it. Dropped before, it takes nothing with it.
 pub(super) fn take(handle: &Handle) -> impl Future<Output = Result<()>> + Send + Sync + use<> {
-    let (object, name) = (Arc::clone(&handle.object), handle.name.clone());
+    let (object, name) = (Arc::clone(&handle.object), handle.to_string());
     async move {
         let failed = |error| explain("wait for", &name, error);
         let watch = Watch::new(object).map_err(failed)?;

@@ -27,12 +27,15 @@ use crate::sys::object::{Make, Object};
 pub(crate) struct Handle {
     /// Shared with those who watch it: the name lives until they are gone too.
     pub(crate) object: Arc<Object>,
-    pub(crate) name: Name,
+    pub(crate) name: Option<Name>,
 }
 
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.name.fmt(f)
+        match &self.name {
+            Some(name) => name.fmt(f),
+            None => f.write_str("an unnamed object"),
+        }
     }
 }
 
@@ -52,11 +55,21 @@ struct Common {
 impl Handle {
     fn make(operation: &'static str, name: &str, make: Make, common: &Common) -> Result<(Handle, Disposition)> {
         let name = Name::parse(name)?;
-        match Object::create(&name.slot(operation)?, make, &common.share, common.inheritable) {
-            Ok((object, true)) => Ok((Handle { object: Arc::new(object), name }, Disposition::Created)),
-            Ok((object, false)) => Ok((Handle { object: Arc::new(object), name }, Disposition::Opened)),
+        match Object::create(Some(&name.slot(operation)?), make, &common.share, common.inheritable) {
+            Ok((object, true)) => Ok((Handle::of(object, Some(name)), Disposition::Created)),
+            Ok((object, false)) => Ok((Handle::of(object, Some(name)), Disposition::Opened)),
             Err(error) => Err(explain(operation, &name, error)),
         }
+    }
+
+    pub(crate) fn of(object: Object, name: Option<Name>) -> Handle {
+        Handle { object: Arc::new(object), name }
+    }
+
+    fn unnamed(make: Make, common: &Common) -> Result<Handle> {
+        let (object, _) = Object::create(None, make, &common.share, common.inheritable)
+            .map_err(|error| explain("create", "an unnamed object", error))?;
+        Ok(Handle::of(object, None))
     }
 
     fn create(name: &str, make: Make, common: &Common) -> Result<Handle> {
@@ -69,7 +82,7 @@ impl Handle {
     fn open(name: &str, kind: Kind) -> Result<Handle> {
         let name = Name::parse(name)?;
         match Object::open(&name.slot("open")?, kind) {
-            Ok(Some(object)) => Ok(Handle { object: Arc::new(object), name }),
+            Ok(Some(object)) => Ok(Handle::of(object, Some(name))),
             Ok(None) => Err(absent("open", &name)),
             Err(error) => Err(explain("open", &name, error)),
         }

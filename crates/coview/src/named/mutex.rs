@@ -113,6 +113,14 @@ impl MutexOptions {
         Ok(Mutex { handle: Handle::create(name, Make::Mutex, &self.common)? })
     }
 
+    /// Makes a mutex without a name: for the threads of this process, and for children.
+    ///
+    /// # Errors
+    /// The system's limit on descriptors or handles.
+    pub fn create_unnamed(&self) -> Result<Mutex> {
+        Ok(Mutex { handle: Handle::unnamed(Make::Mutex, &self.common)? })
+    }
+
     /// Makes a mutex of that name or opens the live one; says which.
     ///
     /// # Errors
@@ -152,7 +160,7 @@ impl Mutex {
 
     /// The name it was made or opened by.
     pub fn name(&self) -> Option<&Name> {
-        Some(&self.handle.name)
+        self.handle.name.as_ref()
     }
 
     /// Takes it, waiting for as long as it takes.

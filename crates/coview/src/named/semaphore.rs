@@ -91,6 +91,14 @@ impl SemaphoreOptions {
         Ok(Semaphore { handle: Handle::create(name, self.make()?, &self.common)? })
     }
 
+    /// Makes a semaphore without a name: for the threads of this process, and for children.
+    ///
+    /// # Errors
+    /// The system's limit on descriptors or handles, and `InvalidInput` as for [`create`](Self::create).
+    pub fn create_unnamed(&self) -> Result<Semaphore> {
+        Ok(Semaphore { handle: Handle::unnamed(self.make()?, &self.common)? })
+    }
+
     /// Makes a semaphore of that name or opens the live one, whose count and maximum stay as they are; says which.
     ///
     /// # Errors
@@ -121,7 +129,7 @@ impl Semaphore {
 
     /// The name it was made or opened by.
     pub fn name(&self) -> Option<&Name> {
-        Some(&self.handle.name)
+        self.handle.name.as_ref()
     }
 
     /// Takes a permit, waiting for as long as it takes.

@@ -38,13 +38,12 @@ impl<'a> From<&'a Semaphore> for Waitable<'a> {
 }
 
 impl<'a> Waitable<'a> {
-    fn object(self) -> &'a Object {
-        let handle: &Handle = match self {
+    pub(crate) fn handle(self) -> &'a Handle {
+        match self {
             Waitable::Mutex(mutex) => &mutex.handle,
             Waitable::Event(event) => &event.handle,
             Waitable::Semaphore(semaphore) => &semaphore.handle,
-        };
-        &handle.object
+        }
     }
 
     fn lock(self, abandoned: bool) -> Option<Lock<'a>> {
@@ -105,7 +104,7 @@ pub fn wait_all<'a>(objects: &[Waitable<'a>], timeout: Option<Duration>) -> Resu
 }
 
 fn wait(objects: &[Waitable<'_>], all: bool, timeout: Option<Duration>) -> Result<Waited> {
-    let raw: Vec<&Object> = objects.iter().map(|object| object.object()).collect();
+    let raw: Vec<&Object> = objects.iter().map(|object| &*object.handle().object).collect();
     crate::sys::object::wait(&raw, all, timeout)
         .map_err(|error| explain("wait for", format_args!("{} objects", objects.len()), error))
 }

@@ -11,11 +11,11 @@ use rustix::net::{
     SocketType,
 };
 
+pub use super::passed_linux::{Passable, Passed, Ticket, adopt, nameless, ticket};
 pub use super::watched_linux::Watched;
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Mapping;
-use crate::name::Name;
 use crate::named::{Event, Handle, Semaphore};
 use crate::sys::mapping::Section;
 use crate::sys::watch;
@@ -166,14 +166,14 @@ pub struct Watch {
     /// Before the descriptor: nobody is told any more when that is closed.
     watch: watch::Watch,
     ready: Arc<watch::Ready>,
-    name: Name,
+    name: String,
 }
 
 impl Watch {
     fn new(handle: &Handle) -> Result<Watch> {
         let make = || Ok((watch::Watch::new(Arc::clone(&handle.object))?, Arc::new(watch::Ready::new()?)));
-        let (watch, ready) = make().map_err(|error| explain("watch", &handle.name, error))?;
-        Ok(Watch { watch, ready, name: handle.name.clone() })
+        let (watch, ready) = make().map_err(|error| explain("watch", handle, error))?;
+        Ok(Watch { watch, ready, name: handle.to_string() })
     }
 
     /// Takes the object once, if it can be had now: waits for the event, or acquires a permit. `false`: it cannot, and

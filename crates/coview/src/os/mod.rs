@@ -5,6 +5,8 @@
 #[cfg(target_os = "linux")]
 pub mod linux;
 #[cfg(target_os = "linux")]
+mod passed_linux;
+#[cfg(target_os = "linux")]
 mod watched_linux;
 #[cfg(windows)]
 pub mod windows;

@@ -319,6 +319,21 @@ impl Section {
         Ok(Section { data, binding, ..*self })
     }
 
+    /// A handle on the memory that does not keep the name: the lock is on another description of the same file.
+    pub(crate) fn nameless(&self) -> io::Result<Section> {
+        let data = match &self.data {
+            Data::Named => {
+                let flags = if self.writable { OFlags::RDWR } else { OFlags::RDONLY };
+                let fd = self.data_fd().ok_or(Errno::BADF)?;
+                let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+                Data::Fd(rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)
+            }
+            Data::Fd(fd) => Data::Fd(fd.try_clone()?),
+            Data::SysV(id) => Data::SysV(*id),
+        };
+        Ok(Section { data, binding: None, ..*self })
+    }
+
     /// Commits a range of a reserved object: afterwards it can be used in every view of every process.
     pub(crate) fn commit(&self, offset: u64, len: u64) -> io::Result<()> {
         if !matches!(self.backing, Backing::Reserved | Backing::File) {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -33,9 +34,27 @@ const WORD_BEFORE_END: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Object {
     kind: Kind,
-    /// Before the binding: a mapped page keeps the lock on the name, so it must be gone when closing asks who else holds it.
+    /// Before the hold: a mapped page keeps the lock on the name, so it must be gone when closing asks who else holds it.
     page: ManuallyDrop<Arc<Page>>,
-    binding: ManuallyDrop<Binding>,
+    hold: ManuallyDrop<Hold>,
+}
+
+/// What keeps an object.
+#[derive(Debug)]
+enum Hold {
+    /// The lock on its name.
+    Name(Binding),
+    /// A memfd, which has none.
+    Memory(OwnedFd),
+}
+
+impl AsFd for Hold {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Hold::Name(binding) => binding.as_fd(),
+            Hold::Memory(fd) => fd.as_fd(),
+        }
+    }
 }
 
 impl Drop for Object {
@@ -49,7 +68,7 @@ impl Drop for Object {
         // SAFETY: dropped once, here, and not used again.
         unsafe { ManuallyDrop::drop(&mut self.page) };
         // SAFETY: as above.
-        unsafe { ManuallyDrop::drop(&mut self.binding) };
+        unsafe { ManuallyDrop::drop(&mut self.hold) };
     }
 }
 
@@ -112,6 +131,18 @@ impl Drop for Page {
     }
 }
 
+/// Memory without a name, filled by `init`. Its size is sealed: no peer can make an access fault.
+fn unnamed(init: impl Fn(BorrowedFd<'_>) -> io::Result<()>) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = match rustix::fs::memfd_create(c"coview", flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create(c"coview", flags)?, // before Linux 6.3
+        made => made?,
+    };
+    init(fd.as_fd())?;
+    rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(fd)
+}
+
 fn contents(make: Make) -> io::Result<Vec<u8>> {
     let mut page = vec![0; page_size() as usize];
     page[..8].copy_from_slice(MAGIC);
@@ -130,7 +161,12 @@ fn contents(make: Make) -> io::Result<Vec<u8>> {
 
 impl Object {
     /// A new object, or the live one of that name; whether it is new.
-    pub(crate) fn create(slot: &Slot, make: Make, share: &Share, inheritable: bool) -> io::Result<(Object, bool)> {
+    pub(crate) fn create(
+        slot: Option<&Slot>,
+        make: Make,
+        share: &Share,
+        inheritable: bool,
+    ) -> io::Result<(Object, bool)> {
         let kind = make.kind();
         let page = contents(make)?;
         let init = |fd: BorrowedFd<'_>| -> io::Result<()> {
@@ -140,26 +176,47 @@ impl Object {
                 false => Err(Errno::IO.into()),
             }
         };
-        let (binding, new) = match namespace::create(slot, Variant::new(kind, 0), true, mode_of(share)?, init)? {
-            Creation::Created(binding) => (binding, true),
-            Creation::Existing(binding) => (binding, false),
+        let (hold, new) = match slot {
+            Some(slot) => match namespace::create(slot, Variant::new(kind, 0), true, mode_of(share)?, init)? {
+                Creation::Created(binding) => (Hold::Name(binding), true),
+                Creation::Existing(binding) => (Hold::Name(binding), false),
+            },
+            None => (Hold::Memory(unnamed(init)?), true),
         };
-        let object = Object::of(binding, kind)?;
+        let object = Object::of(hold, kind)?;
         if inheritable {
-            rustix::io::fcntl_setfd(&*object.binding, rustix::io::FdFlags::empty())?;
+            rustix::io::fcntl_setfd(object.fd(), rustix::io::FdFlags::empty())?;
         }
         Ok((object, new))
     }
 
-    /// The live object of this name and kind. `Ok(None)`: there is none.
-    pub(crate) fn open(slot: &Slot, kind: Kind) -> io::Result<Option<Object>> {
-        namespace::open(slot, kind, true)?.map(|binding| Object::of(binding, kind)).transpose()
+    /// Takes over a descriptor that came from another process; with the name whose lock it carries.
+    pub(crate) fn adopt(fd: OwnedFd, kind: Kind, slot: Option<Slot>) -> io::Result<Object> {
+        let hold = match slot {
+            Some(slot) => Hold::Name(Binding::adopt(fd, slot, Variant::new(kind, 0))),
+            None => Hold::Memory(fd),
+        };
+        Object::of(hold, kind)
     }
 
-    fn of(binding: Binding, kind: Kind) -> io::Result<Object> {
-        check(binding.as_fd())?;
-        let page = Page::of(binding.as_fd())?;
-        Ok(Object { kind, page: ManuallyDrop::new(page), binding: ManuallyDrop::new(binding) })
+    /// The descriptor that keeps it.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.hold.as_fd()
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The live object of this name and kind. `Ok(None)`: there is none.
+    pub(crate) fn open(slot: &Slot, kind: Kind) -> io::Result<Option<Object>> {
+        namespace::open(slot, kind, true)?.map(|binding| Object::of(Hold::Name(binding), kind)).transpose()
+    }
+
+    fn of(hold: Hold, kind: Kind) -> io::Result<Object> {
+        check(hold.as_fd())?;
+        let page = Page::of(hold.as_fd())?;
+        Ok(Object { kind, page: ManuallyDrop::new(page), hold: ManuallyDrop::new(hold) })
     }
 
     #[inline]

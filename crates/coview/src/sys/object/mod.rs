@@ -1,7 +1,7 @@
 //! Named mutexes, events and semaphores, and waiting for several of them.
 //!
 //! Contract of both systems:
-//! - `Object::create(slot, make, share, inheritable)`: a new object, or the live one that has the name (then `false`);
+//! - `Object::create(slot, make, share, inheritable)`: a new object, named or not, or the live one that has the name (then `false`);
 //!   `Object::open(slot, kind)`: `Ok(None)` when there is none.
 //! - `unlock`, `set`, `reset`, `give`; `wait(objects, all, deadline)`.
 

@@ -49,11 +49,16 @@ fn denied(error: io::Error) -> io::Error {
 
 impl Object {
     /// A new object, or the live one of that name; whether it is new.
-    pub(crate) fn create(slot: &Slot, make: Make, share: &Share, inheritable: bool) -> io::Result<(Object, bool)> {
+    pub(crate) fn create(
+        slot: Option<&Slot>,
+        make: Make,
+        share: &Share,
+        inheritable: bool,
+    ) -> io::Result<(Object, bool)> {
         let security = Security::of_object(share)?;
         let attributes = security.attributes();
-        let name = slot.as_ptr();
-        // SAFETY: attributes and name are alive during the call, and the name is NUL-terminated.
+        let name = slot.map_or(std::ptr::null(), Slot::as_ptr);
+        // SAFETY: attributes and name are alive during the call, and the name is NUL-terminated or null.
         let handle: HANDLE = match make {
             // SAFETY: as above.
             Make::Mutex => unsafe { CreateMutexW(&attributes, 0, name) },
@@ -69,8 +74,8 @@ impl Object {
         let object = match unsafe { owned(handle) } {
             Ok(handle) => Object { handle, kind: make.kind() },
             Err(error) => {
-                return Err(match error.raw_os_error().map(i32::cast_unsigned) {
-                    Some(ERROR_INVALID_HANDLE) => wrong_kind(slot, error),
+                return Err(match (slot, error.raw_os_error().map(i32::cast_unsigned)) {
+                    (Some(slot), Some(ERROR_INVALID_HANDLE)) => wrong_kind(slot, error),
                     _ => denied(error),
                 });
             }
