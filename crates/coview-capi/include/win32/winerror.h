@@ -1,0 +1,56 @@
+/* The error codes that calls of coview's Win32 headers leave, and some that programs compare with. */
+#ifdef _WIN32
+#include_next <winerror.h>
+#elif !defined(COVIEW_WIN32_WINERROR_H)
+#define COVIEW_WIN32_WINERROR_H
+
+#define NO_ERROR 0u
+#define ERROR_SUCCESS 0u
+#define ERROR_INVALID_FUNCTION 1u
+#define ERROR_FILE_NOT_FOUND 2u
+#define ERROR_PATH_NOT_FOUND 3u
+#define ERROR_TOO_MANY_OPEN_FILES 4u
+#define ERROR_ACCESS_DENIED 5u
+#define ERROR_INVALID_HANDLE 6u
+#define ERROR_NOT_ENOUGH_MEMORY 8u
+#define ERROR_INVALID_DATA 13u
+#define ERROR_OUTOFMEMORY 14u
+#define ERROR_GEN_FAILURE 31u
+#define ERROR_SHARING_VIOLATION 32u
+#define ERROR_HANDLE_EOF 38u
+#define ERROR_NOT_SUPPORTED 50u
+#define ERROR_FILE_EXISTS 80u
+#define ERROR_INVALID_PARAMETER 87u
+#define ERROR_BROKEN_PIPE 109u
+#define ERROR_DISK_FULL 112u
+#define ERROR_CALL_NOT_IMPLEMENTED 120u
+#define ERROR_INSUFFICIENT_BUFFER 122u
+#define ERROR_INVALID_NAME 123u
+#define ERROR_NEGATIVE_SEEK 131u
+#define ERROR_BAD_PATHNAME 161u
+#define ERROR_BUSY 170u
+#define ERROR_ALREADY_EXISTS 183u
+#define ERROR_BAD_EXE_FORMAT 193u
+#define ERROR_ENVVAR_NOT_FOUND 203u
+#define ERROR_FILENAME_EXCED_RANGE 206u
+#define ERROR_MORE_DATA 234u
+#define ERROR_DIRECTORY 267u
+#define ERROR_NOT_OWNER 288u
+#define ERROR_TOO_MANY_POSTS 298u
+#define ERROR_MR_MID_NOT_FOUND 317u
+#define ERROR_INVALID_ADDRESS 487u
+#define ERROR_NOACCESS 998u
+#define ERROR_FILE_INVALID 1006u
+#define ERROR_IO_DEVICE 1117u
+#define ERROR_MAPPED_ALIGNMENT 1132u
+#define ERROR_USER_MAPPED_FILE 1224u
+#define ERROR_PRIVILEGE_NOT_HELD 1314u
+#define ERROR_TIMEOUT 1460u
+
+#define S_OK 0
+#define S_FALSE 1
+#define E_FAIL ((int)0x80004005)
+#define SUCCEEDED(result) ((int)(result) >= 0)
+#define FAILED(result) ((int)(result) < 0)
+
+#endif

@@ -1,0 +1,6 @@
+/* Part of windows.h on Windows, all of it here. */
+#ifdef _WIN32
+#include_next <winuser.h>
+#else
+#include "windows.h"
+#endif
