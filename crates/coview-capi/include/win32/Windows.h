@@ -1,2 +1,2 @@
 /* The other spelling, which case-sensitive file systems tell apart. */
-#include "windows.h"
+#include <windows.h>

@@ -2,5 +2,5 @@
 #ifdef _WIN32
 #include_next <handleapi.h>
 #else
-#include "windows.h"
+#include <windows.h>
 #endif

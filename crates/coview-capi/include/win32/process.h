@@ -4,7 +4,7 @@
 #elif !defined(COVIEW_WIN32_PROCESS_H)
 #define COVIEW_WIN32_PROCESS_H
 
-#include "windows.h"
+#include <windows.h>
 #include <unistd.h>
 
 #define _getpid getpid

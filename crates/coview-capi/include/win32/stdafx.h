@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include "windows.h"
-#include "tchar.h"
+#include <windows.h>
+#include <tchar.h>
 
 #endif

@@ -3,12 +3,10 @@
  * Compile with -I<this folder> and link with -lcoview. Text of the W calls is wchar_t as the compiler has it: 32 bits, or 16 with
  * -fshort-wchar. Functions have their Win32 names for the compiler and coview_win32_… for the linker, so they meet no other library.
  */
-#ifndef COVIEW_WIN32_WINDOWS_H
-#define COVIEW_WIN32_WINDOWS_H
-
 #ifdef _WIN32
 #include_next <windows.h> /* compiled for Windows: its own */
-#else
+#elif !defined(COVIEW_WIN32_WINDOWS_H)
+#define COVIEW_WIN32_WINDOWS_H
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -749,5 +747,4 @@ typedef STARTUPINFOA STARTUPINFO, *LPSTARTUPINFO;
 
 #include "coview_wide.h"
 
-#endif /* _WIN32 */
 #endif

@@ -2,5 +2,5 @@
 #ifdef _WIN32
 #include_next <winnt.h>
 #else
-#include "windows.h"
+#include <windows.h>
 #endif

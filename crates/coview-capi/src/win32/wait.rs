@@ -89,8 +89,9 @@ pub(super) fn several(handles: &[Handle], all: bool, milliseconds: u32) -> Outco
     if all {
         let Some(locks) = wait_all(&objects, limit(milliseconds))? else { return Ok(WAIT_TIMEOUT) };
         entries.iter().for_each(|entry| entry.object.settle());
-        let abandoned = locks.into_iter().fold(false, |before, lock| keep(lock) || before);
-        return Ok(if abandoned { WAIT_ABANDONED } else { 0 });
+        // Every lock is kept, whatever the others were.
+        let abandoned = locks.into_iter().map(keep).filter(|abandoned| *abandoned).count();
+        return Ok(if abandoned > 0 { WAIT_ABANDONED } else { 0 });
     }
     let Some(fired) = wait_any(&objects, limit(milliseconds))? else { return Ok(WAIT_TIMEOUT) };
     entries[fired.index].object.settle();

@@ -1,8 +1,7 @@
 //! Handles apart from their names, and as descriptors that a child inherits: for faces with a handle model of their own.
 
 use std::fmt;
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
@@ -111,19 +110,13 @@ pub fn adopt(text: &str) -> Result<Passed> {
     let name = if name.is_empty() { None } else { Some(Name::parse(name)?) };
     let slot = name.as_ref().map(|name| name.slot("inherit")).transpose()?;
     let fd = fd.parse::<i32>().ok().filter(|fd| *fd >= 0).ok_or_else(refuse)?;
-    let object = copy_of(fd).and_then(|fd| Object::adopt(fd, kind, slot));
+    let object = Object::adopt(fd, kind, slot);
     let handle = Handle::of(object.map_err(|error| explain("inherit", Shown(&name), error))?, name);
     Ok(match kind {
         Kind::Mutex => Passed::Mutex(Mutex { handle }),
         Kind::Event => Passed::Event(Event { handle }),
         _ => Passed::Semaphore(Semaphore { handle }),
     })
-}
-
-fn copy_of(fd: i32) -> io::Result<OwnedFd> {
-    // SAFETY: the number is only borrowed for one call, which fails cleanly if nothing is open there.
-    let theirs = unsafe { BorrowedFd::borrow_raw(fd) };
-    Ok(rustix::io::fcntl_dupfd_cloexec(theirs, 3)?)
 }
 
 struct Shown<'a>(&'a Option<Name>);

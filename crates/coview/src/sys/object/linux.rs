@@ -190,8 +190,11 @@ impl Object {
         Ok((object, new))
     }
 
-    /// Takes over a descriptor that came from another process; with the name whose lock it carries.
-    pub(crate) fn adopt(fd: OwnedFd, kind: Kind, slot: Option<Slot>) -> io::Result<Object> {
+    /// Takes over, by a copy, an inherited descriptor of this number; with the name whose lock it carries.
+    pub(crate) fn adopt(number: i32, kind: Kind, slot: Option<Slot>) -> io::Result<Object> {
+        // SAFETY: the number is only borrowed for one call, which fails cleanly if nothing is open there.
+        let theirs = unsafe { BorrowedFd::borrow_raw(number) };
+        let fd = rustix::io::fcntl_dupfd_cloexec(theirs, 3)?;
         let hold = match slot {
             Some(slot) => Hold::Name(Binding::adopt(fd, slot, Variant::new(kind, 0))),
             None => Hold::Memory(fd),
