@@ -160,112 +160,121 @@ struct Having {
     views: Vec<usize>,
 }
 
-/// One call with arguments that are mostly, or not at all, good.
-fn random_call(random: &mut Random, having: &mut Having, names: &[CString]) {
-    let some_handle = |random: &mut Random, having: &Having| -> Handle {
-        let odd = [0, 1, 2, 3, 5, 0xffff_fffc, usize::MAX - 1, usize::MAX - 2, 1 << 40];
-        match random.below(4) {
-            0 => handle(random.of(&odd)),
-            _ if having.handles.is_empty() => null_mut(),
-            _ => handle(random.of(&having.handles)),
-        }
-    };
-    let some_view = |random: &mut Random, having: &Having| -> *mut c_void {
-        match random.below(3) {
-            0 => handle(random.of(&[0, 1, 4096, 0xdead_beef, usize::MAX, usize::MAX - 4095])),
-            _ if having.views.is_empty() => null_mut(),
-            _ => std::ptr::with_exposed_provenance_mut(random.of(&having.views) + random.of(&[0, 0, 1, 4096])),
-        }
-    };
+/// A handle of ours, or a number that is none.
+fn some_handle(random: &mut Random, having: &Having) -> Handle {
+    let odd = [0, 1, 2, 3, 5, 0xffff_fffc, usize::MAX - 1, usize::MAX - 2, 1 << 40];
+    match random.below(4) {
+        0 => handle(random.of(&odd)),
+        _ if having.handles.is_empty() => null_mut(),
+        _ => handle(random.of(&having.handles)),
+    }
+}
+
+/// An address in a view of ours, or anywhere.
+fn some_view(random: &mut Random, having: &Having) -> *mut c_void {
+    match random.below(3) {
+        0 => handle(random.of(&[0, 1, 4096, 0xdead_beef, usize::MAX, usize::MAX - 4095])),
+        _ if having.views.is_empty() => null_mut(),
+        _ => std::ptr::with_exposed_provenance_mut(random.of(&having.views) + random.of(&[0, 0, 1, 4096])),
+    }
+}
+
+const ACCESSES: [u32; 10] = [0, 1, 2, 4, 6, 0x20, 0x000f_001f, 0x001f_0003, 0x8000_0000, u32::MAX];
+const SIZES: [u32; 8] = [0, 1, 4095, 4096, 65536, 65537, 1 << 20, u32::MAX];
+
+/// Makes, opens or duplicates something, with arguments that are mostly, or not at all, good.
+fn random_make(random: &mut Random, having: &mut Having, names: &[CString]) {
+    let protects = [0, 1, 2, 4, 8, 0x10, 0x40, 0x0400_0004, 0x0800_0004, 0x1000_0004, 0x8000_0004, u32::MAX];
     let name = match random.below(3) {
         0 => null(),
         _ => names[random.below(names.len() as u64) as usize].as_ptr(),
     };
-    let sizes = [0, 1, 4095, 4096, 65536, 65537, 1 << 20, u32::MAX];
-    let protects = [0, 1, 2, 4, 8, 0x10, 0x40, 0x0400_0004, 0x0800_0004, 0x1000_0004, 0x8000_0004, u32::MAX];
-    let accesses = [0, 1, 2, 4, 6, 0x20, 0x000f_001f, 0x001f_0003, 0x8000_0000, u32::MAX];
-    let number = random.of(&sizes);
-    // SAFETY: every pointer is null, a text, a place to write to, or an address the calls must check themselves; nothing is
-    // read or written through views, and waits have an end.
-    unsafe {
-        let made = match random.below(16) {
-            0 | 1 => {
-                let high = random.of(&[0, 0, 0, 0, 0x7fff_ffff]);
+    // SAFETY: every pointer is null, a text, or a place to write to.
+    let made = unsafe {
+        match random.below(6) {
+            0 => {
+                let (high, number) = (random.of(&[0, 0, 0, 0, 0x7fff_ffff]), random.of(&SIZES));
                 // Not gigabytes at once: only what cannot be had at all.
                 let low = if high == 0 { number.min(1 << 20) } else { number };
                 let file = if random.below(8) == 0 { some_handle(random, having) } else { nothing() };
                 create_mapping(file, null(), random.of(&protects), high, low, name)
             }
-            2 => open_mapping(random.of(&accesses), 0, name),
-            3 => create_mutex(null(), random.below(2) as i32, name),
-            4 => create_event(null(), random.below(2) as i32, random.below(2) as i32, name),
-            5 => create_semaphore(null(), random.of(&[-1, 0, 1]), random.of(&[-1, 0, 1, i32::MAX]), name),
-            6 => {
+            1 => open_mapping(random.of(&ACCESSES), 0, name),
+            2 => create_mutex(null(), random.below(2) as i32, name),
+            3 => create_event(null(), random.below(2) as i32, random.below(2) as i32, name),
+            4 => create_semaphore(null(), random.of(&[-1, 0, 1]), random.of(&[-1, 0, 1, i32::MAX]), name),
+            _ => {
                 let mut target = null_mut();
                 let from = if random.below(8) == 0 { some_handle(random, having) } else { nothing() };
-                let source = some_handle(random, having);
-                let moves = random.of(&[0, 2, 2, 3]);
-                let done = duplicate(from, source, nothing(), &raw mut target, random.of(&accesses), 0, moves);
+                let (source, moves) = (some_handle(random, having), random.of(&[0, 2, 2, 3]));
+                let done = duplicate(from, source, nothing(), &raw mut target, random.of(&ACCESSES), 0, moves);
                 if done != 0 && moves & 1 != 0 {
-                    having.handles.retain(|had| *had != source.addr());
+                    having.handles.retain(|had| had & !3 != source.addr() & !3);
                 }
                 target
             }
-            7 | 8 => {
+        }
+    };
+    if !made.is_null() {
+        having.handles.push(made.addr());
+    }
+}
+
+/// Maps, unmaps and asks about views.
+fn random_view(random: &mut Random, having: &mut Having) {
+    let view = some_view(random, having);
+    // SAFETY: the addresses are for the calls to check; nothing is read or written through views.
+    unsafe {
+        match random.below(4) {
+            0 => {
                 let (at, offset) = (random.of(&[0, 0, 0, 1, 0x7000_0000_0000]), random.of(&[0, 0, 65536, 4096]));
                 let len = random.of(&[0, 1, 4096, 65536, usize::MAX]);
-                let view = map_view(some_handle(random, having), random.of(&accesses), 0, offset, len, handle(at));
+                let view = map_view(some_handle(random, having), random.of(&ACCESSES), 0, offset, len, handle(at));
                 if !view.is_null() {
                     having.views.push(view.expose_provenance());
                 }
-                null_mut()
             }
-            9 => {
-                let view = some_view(random, having);
+            1 => {
                 let base = base_of(view, &having.views);
                 if unmap_view(view) != 0 {
                     having.views.retain(|had| *had != base);
                 }
-                null_mut()
             }
-            10 => {
-                flush_view(some_view(random, having), random.of(&[0, 1, 4096, usize::MAX]));
-                virtual_alloc(some_view(random, having), number as usize & 0xf_ffff, 0x1000, random.of(&[0, 2, 4]));
-                null_mut()
+            2 => {
+                flush_view(view, random.of(&[0, 1, 4096, usize::MAX]));
+                virtual_alloc(view, random.of(&SIZES) as usize & 0xf_ffff, 0x1000, random.of(&[0, 2, 4]));
             }
-            11 => {
+            _ => {
                 let mut room = [0; 64];
-                virtual_query(some_view(random, having), room.as_mut_ptr(), random.of(&[0, 48, 64]));
-                null_mut()
+                virtual_query(view, room.as_mut_ptr(), random.of(&[0, 48, 64]));
             }
-            12 => {
-                let object = some_handle(random, having);
+        }
+    }
+}
+
+/// Changes, waits for and closes handles.
+fn random_use(random: &mut Random, having: &mut Having) {
+    let object = some_handle(random, having);
+    // SAFETY: the arguments are numbers, but for a list of handles; waits have an end.
+    unsafe {
+        match random.below(4) {
+            0 => {
                 release_mutex(object);
                 set_event(object);
                 release_semaphore(object, random.of(&[-1, 0, 1, i32::MAX]), null_mut());
-                null_mut()
             }
-            13 => {
+            1 => {
                 let several: Vec<Handle> = (0..random.below(4)).map(|_| some_handle(random, having)).collect();
                 wait_for(several.len() as u32, several.as_ptr(), random.below(2) as i32, random.of(&[0, 1]));
-                null_mut()
             }
-            14 => {
-                set_information(some_handle(random, having), random.of(&[0, 1, 4]), random.of(&[0, 1]));
-                null_mut()
-            }
+            2 => _ = set_information(object, random.of(&[0, 1, 4]), random.of(&[0, 1])),
             _ => {
-                let gone = some_handle(random, having);
                 // A mutex that is closed while it is owned keeps its page until the thread ends: that is no leak, but counts.
-                while release_mutex(gone) != 0 {}
-                if gone.addr() < usize::MAX - 1 && close(gone) != 0 {
-                    having.handles.retain(|had| had & !3 != gone.addr() & !3);
+                while release_mutex(object) != 0 {}
+                if object.addr() < usize::MAX - 1 && close(object) != 0 {
+                    having.handles.retain(|had| had & !3 != object.addr() & !3);
                 }
-                null_mut()
             }
-        };
-        if !made.is_null() {
-            having.handles.push(made.addr());
         }
     }
 }
@@ -294,7 +303,11 @@ fn random_calls_neither_crash_nor_leak() {
         let run = || {
             let (mut random, mut having) = (Random(seed + round), Having::default());
             for _ in 0..500 {
-                random_call(&mut random, &mut having, &names);
+                match random.below(3) {
+                    0 => random_make(&mut random, &mut having, &names),
+                    1 => random_view(&mut random, &mut having),
+                    _ => random_use(&mut random, &mut having),
+                }
             }
             for view in having.views {
                 // SAFETY: it is the test's, or gone.
