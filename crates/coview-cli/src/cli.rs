@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Write(WriteArgs),
     /// Copy an object's bytes out, raw or decoded
     Read(ReadArgs),
+    /// Show an object's fields or bytes again and again, and mark what changes
+    Watch(WatchArgs),
     /// List objects: name, kind, size, owner, holders
     Ls(LsArgs),
     /// Watch objects and channels live: rates, who sends and receives, lag, drops, memory
@@ -171,6 +173,37 @@ pub(crate) struct ReadArgs {
     /// Decode fields by this C struct declaration
     #[arg(long, value_name = "STRUCT")]
     pub layout: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  coview watch Robot                         a region or a latest value, by its own description
+  coview watch Telemetry --layout 'struct { float speed; int32_t gear; }'
+  coview watch buffer --offset 4KiB --len 256
+  coview watch Robot --json | jq .pose       a line each time that something has changed
+Without a terminal the lines that have changed are printed as they come. It keeps nothing alive: what goes away may come again.")]
+pub(crate) struct WatchArgs {
+    /// Name of the object
+    pub name: String,
+    /// Decode fields by this C struct declaration
+    #[arg(long, value_name = "STRUCT")]
+    pub layout: Option<String>,
+    /// Where to begin, in bytes
+    #[arg(long, default_value = "0", value_parser = parse::size)]
+    pub offset: u64,
+    /// How many bytes to show without a layout [default: 512]
+    #[arg(long, value_parser = parse::size, conflicts_with = "layout")]
+    pub len: Option<u64>,
+    /// How long from look to look
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = humantime::parse_duration)]
+    pub interval: Duration,
+    /// A line of JSON at first, and each time that something has changed
+    #[arg(long)]
+    pub json: bool,
+    /// End after so many changes
+    #[arg(short = 'n', long = "changes", value_name = "N")]
+    pub count: Option<u64>,
 }
 
 #[derive(Args)]

@@ -30,6 +30,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Create(args) => return command::create::run(&args),
         Command::Write(args) => command::write::run(&args)?,
         Command::Read(args) => command::read::run(&args)?,
+        Command::Watch(args) => command::watch::run(&args)?,
         Command::Ls(args) => command::list::ls(&args)?,
         Command::Top(args) => command::top::run(&args)?,
         Command::Info(args) => command::list::info(&args)?,

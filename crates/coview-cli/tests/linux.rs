@@ -222,11 +222,13 @@ fn ctrl_c_leaves_a_channel_and_is_no_death() {
 
 /// On a real terminal, as `script` makes one: `q`, Ctrl-C and a signal all leave it as it was.
 #[test]
-fn top_gives_the_terminal_back() {
-    let held = Held::create(&[&name("watched"), "--size", "4096"]);
+fn top_and_watch_give_the_terminal_back() {
+    let watched = name("watched");
+    let held = Held::create(&[&watched, "--size", "4096"]);
     let program = env!("CARGO_BIN_EXE_coview");
-    let command = format!("stty rows 30 cols 120; sh -c 'echo pid $$ .; exec {program} top'; echo code $?");
-    for keys in [&b"nq"[..], b"\x03", b""] {
+    for (what, keys) in [("top", &b"nq"[..]), ("top", b"\x03"), ("top", b""), ("watch", b"jq"), ("watch", b"")] {
+        let args = if what == "top" { what.to_owned() } else { format!("watch {watched}") };
+        let command = format!("stty rows 30 cols 120; sh -c 'echo pid $$ .; exec {program} {args}'; echo code $?");
         let mut script = Command::new("script");
         script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = script.spawn().unwrap();

@@ -13,5 +13,7 @@ pub(crate) mod send;
 pub(crate) mod source;
 pub(crate) mod stop;
 pub(crate) mod sync;
+mod terminal;
 pub(crate) mod top;
+pub(crate) mod watch;
 pub(crate) mod write;

@@ -1,6 +1,7 @@
 //! `coview read`: copies an object's bytes out, raw or decoded.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::Range;
 
 use coview::region::{self, RegionInfo, RegionKind};
 use coview::{Access, Mapping};
@@ -66,18 +67,30 @@ fn region_to_show(args: &ReadArgs, mapping: &Mapping) -> Result<Option<RegionInf
 }
 
 fn show_region(args: &ReadArgs, info: &RegionInfo, mapping: &Mapping) -> Result<(), Failure> {
-    let name = &args.name;
-    let Some(schema) = info.schema.as_ref().filter(|_| info.initialised && !info.content.is_empty()) else {
-        return Err(Failure::new(format!("cannot read {name}: nobody has given the region a value yet")));
-    };
-    let layout = Layout::of_schema(schema);
-    let layout = layout.map_err(|why| Failure::new(format!("cannot show {name}: {why} with --as raw")))?;
+    let layout = layout_of(&args.name, info)?;
     let view = mapping.view_range(Access::Read, info.content.clone())?;
     let mut bytes = vec![0; view.len()];
     view.read(0, &mut bytes)?;
     match args.form {
         Some(Form::Json) => output::json(&layout.to_json(&bytes)),
         _ => Ok(io::stdout().write_all(layout.to_text(&bytes).as_bytes())?),
+    }
+}
+
+/// By which layout a region is to be shown.
+fn layout_of(name: &str, info: &RegionInfo) -> Result<Layout, Failure> {
+    let Some(schema) = info.schema.as_ref().filter(|_| info.initialised && !info.content.is_empty()) else {
+        return Err(Failure::new(format!("cannot read {name}: nobody has given the region a value yet")));
+    };
+    let layout = Layout::of_schema(schema);
+    layout.map_err(|why| Failure::new(format!("cannot show {name}: {why} with --as raw")))
+}
+
+/// The layout of a region's value, and where that stands now; `None` if the mapping has no value that describes itself.
+pub(super) fn layout_of_region(name: &str, mapping: &Mapping) -> Result<Option<(Layout, Range<u64>)>, Failure> {
+    match region::describe(mapping)? {
+        Some(info) if info.schema.is_some() => Ok(Some((layout_of(name, &info)?, info.content))),
+        _ => Ok(None),
     }
 }
 

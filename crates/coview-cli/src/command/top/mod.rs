@@ -4,7 +4,6 @@ mod screen;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use coview::frames::Policy;
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::list;
 use super::stop::Stop;
+use super::terminal::Terminal;
 use crate::cli::{SortBy, TopArgs};
 use crate::failure::Failure;
 use crate::output;
@@ -24,7 +24,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 pub(crate) fn run(args: &TopArgs) -> Result<(), Failure> {
     let interval = args.interval.max(SHORTEST);
     if !args.once {
-        if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        if !Terminal::is_there() {
             return Err(Failure::usage(
                 "top needs a terminal; `coview top --once` prints one sample, with --json for scripts",
             ));

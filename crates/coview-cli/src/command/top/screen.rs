@@ -3,20 +3,19 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::Frame;
+use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Cell, Paragraph, Row as TableRow, Sparkline, Table, TableState};
-use ratatui::{DefaultTerminal, Frame};
 
+use super::super::terminal::{Input, Terminal, quits};
 use super::{HEADING, Row, Sampler, Stop, cells, policy, sort};
 use crate::cli::{SortBy, TopArgs};
 use crate::failure::Failure;
 use crate::output;
 
-/// How soon a signal is noticed.
-const TICK: Duration = Duration::from_millis(100);
 /// Samples that the line of a channel's past can show.
 const PAST: usize = 400;
 /// From this column on there are numbers, which stand at the right.
@@ -32,45 +31,21 @@ const KEYS: &str = " q quit   \u{2191}\u{2193} choose   sort by: n name  s size 
 pub(super) fn run(args: &TopArgs, interval: Duration, stop: &Stop) -> Result<(), Failure> {
     let mut sampler = Sampler::new(args.all);
     let mut screen = Screen::new(args.sort);
-    let mut terminal = Restored(ratatui::try_init()?);
+    let mut terminal = Terminal::take()?;
     while !stop.is_asked() {
         screen.show(sampler.sample()?);
         let next = Instant::now() + interval;
         loop {
-            terminal.0.draw(|frame| screen.draw(frame))?;
-            if !wait_for_input(next, stop)? {
-                break;
-            }
-            if let Event::Key(key) = event::read()?
-                && !screen.press(key)
-            {
-                return Ok(());
+            terminal.draw(|frame| screen.draw(frame))?;
+            match terminal.input(next, stop)? {
+                Input::Nothing => break,
+                Input::Key(key) if quits(key) => return Ok(()),
+                Input::Key(key) => screen.press(key.code),
+                Input::Other => {}
             }
         }
     }
     Ok(())
-}
-
-/// `false`: it is time for the next sample, or to end.
-fn wait_for_input(next: Instant, stop: &Stop) -> Result<bool, Failure> {
-    loop {
-        let left = next.saturating_duration_since(Instant::now());
-        if left.is_zero() || stop.is_asked() {
-            return Ok(false);
-        }
-        if event::poll(left.min(TICK))? {
-            return Ok(true);
-        }
-    }
-}
-
-/// The terminal is as it was when this goes, whatever happens; `ratatui` sees to panics itself.
-struct Restored(DefaultTerminal);
-
-impl Drop for Restored {
-    fn drop(&mut self) {
-        ratatui::restore();
-    }
 }
 
 /// The columns that a screen has room for, when a name may be cut.
@@ -124,14 +99,8 @@ impl Screen {
         self.table.select(chosen.or((!self.rows.is_empty()).then_some(0)));
     }
 
-    /// `false`: it is time to quit.
-    fn press(&mut self, key: KeyEvent) -> bool {
-        if key.kind == KeyEventKind::Release {
-            return true;
-        }
-        let by = match key.code {
-            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return false,
-            KeyCode::Char('q') | KeyCode::Esc => return false,
+    fn press(&mut self, key: KeyCode) {
+        let by = match key {
             KeyCode::Down | KeyCode::Char('j') => return self.choose(1),
             KeyCode::Up | KeyCode::Char('k') => return self.choose(-1),
             KeyCode::Char('n') => SortBy::Name,
@@ -141,20 +110,18 @@ impl Screen {
             KeyCode::Char('b') => SortBy::Bytes,
             KeyCode::Char('l') => SortBy::Lag,
             KeyCode::Char('d') => SortBy::Drops,
-            _ => return true,
+            _ => return,
         };
         self.reverse = by == self.by && !self.reverse;
         self.by = by;
         self.order();
-        true
     }
 
-    fn choose(&mut self, by: isize) -> bool {
+    fn choose(&mut self, by: isize) {
         let last = self.rows.len().saturating_sub(1);
         let to = self.table.selected().unwrap_or(0).saturating_add_signed(by).min(last);
         self.chosen = self.rows.get(to).map(|row| row.entry.name.clone());
         self.order();
-        true
     }
 
     fn draw(&mut self, frame: &mut Frame) {
@@ -242,8 +209,9 @@ mod tests {
         terminal.backend().to_string()
     }
 
-    fn press(screen: &mut Screen, key: char) -> bool {
-        screen.press(KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE))
+    fn places_after(screen: &mut Screen, key: char, places: impl Fn(&Screen) -> Vec<usize>) -> Vec<usize> {
+        screen.press(KeyCode::Char(key));
+        places(screen)
     }
 
     #[test]
@@ -270,12 +238,10 @@ mod tests {
             let place = |text| screen.rows.iter().position(|row| row.entry.name.ends_with(&name(text))).unwrap();
             vec![place("busy"), place("idle")]
         };
-        assert!(press(&mut screen, 'n') && places(&screen).is_sorted());
-        assert!(press(&mut screen, 'n') && !places(&screen).is_sorted(), "the same key again reverses");
-        assert!(press(&mut screen, 'b') && places(&screen).is_sorted());
+        assert!(places_after(&mut screen, 'n', places).is_sorted());
+        assert!(!places_after(&mut screen, 'n', places).is_sorted(), "the same key again reverses");
+        assert!(places_after(&mut screen, 'b', places).is_sorted());
         assert!(screen.table.selected() == Some(places(&screen)[0]), "the chosen one stays chosen");
-        assert!(press(&mut screen, 'x') && !press(&mut screen, 'q'));
-        assert!(!screen.press(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
         for (width, height) in [(1, 1), (20, 3), (80, 4), (300, 100)] {
             drawn(&mut screen, width, height);
         }
@@ -293,7 +259,9 @@ mod tests {
     fn choosing_stops_at_both_ends() {
         let mut screen = Screen::new(SortBy::Name);
         screen.show(Vec::new());
-        assert!(screen.choose(1) && screen.choose(-1) && screen.table.selected().is_none());
+        screen.choose(1);
+        screen.choose(-1);
+        assert!(screen.table.selected().is_none());
         drawn(&mut screen, 80, 24);
     }
 }
