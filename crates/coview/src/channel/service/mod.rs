@@ -62,7 +62,7 @@ pub struct ServiceOptions {
 /// let name = format!("doc-service-{}", std::process::id());
 /// let server = Service::<u64, u64>::create(&name)?.server()?;
 /// std::thread::scope(|scope| {
-///     scope.spawn(|| -> coview::Result<()> {
+///     scope.spawn(move || -> coview::Result<()> {
 ///         let request = server.receive()?;
 ///         let square = *request * *request;
 ///         request.respond(&square)
