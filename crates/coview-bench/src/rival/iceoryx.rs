@@ -14,10 +14,10 @@ use crate::keeper;
 use crate::link::{Latest, Link, PICTURE, Picture, Pictures, Viewer};
 use crate::pair::{Sides, Turn};
 
-type Ipc = ipc::Service;
+pub(super) type Ipc = ipc::Service;
 
 /// Files of ours alone: what other programs of the user left or do is none of our business, nor ours of theirs.
-fn node() -> Result<Node<Ipc>> {
+pub(super) fn node() -> Result<Node<Ipc>> {
     let mut config = Config::default();
     config.global.prefix = FileName::new(keeper::mark().as_bytes())?;
     config.global.set_root_path(&Path::new(keeper::folder().as_os_str().as_bytes())?);

@@ -2,6 +2,7 @@
 
 pub(crate) mod iceoryx;
 pub(crate) mod kernel;
+pub(crate) mod request;
 
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
 

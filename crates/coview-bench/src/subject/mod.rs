@@ -9,6 +9,7 @@ mod frames;
 mod latest;
 mod lock;
 mod messages;
+mod service;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -100,6 +101,7 @@ fn all() -> Vec<Subject> {
     all.extend(messages::subjects());
     all.extend(frames::subjects());
     all.extend(latest::subjects());
+    all.push(service::subject());
     all.push(attach::subject());
     all.push(copy::subject());
     #[cfg(feature = "boost")]
