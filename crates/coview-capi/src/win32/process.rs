@@ -1,6 +1,6 @@
 //! Child processes: CreateProcess with handles inherited by value, waiting for their ends, their exit codes.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -232,10 +232,17 @@ pub(super) fn terminate(handle: Handle, code: u32) -> Outcome<()> {
         _ => return Err(Code::INVALID_HANDLE),
     };
     process.wanted.store(code, Ordering::Relaxed);
-    let fd: BorrowedFd<'_> = process.fd.as_ref().map(std::os::fd::AsFd::as_fd).ok_or(Code::CALL_NOT_IMPLEMENTED)?;
     let none = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: the descriptor is open and names the child, dead or alive; no information goes with the signal.
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), libc::SIGKILL, none, 0) };
+    let sent = match &process.fd {
+        // SAFETY: the descriptor is open and names the child, dead or alive; no information goes with the signal.
+        Some(fd) => unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), libc::SIGKILL, none, 0) },
+        // Before Linux 5.3. Acquire: pairs with the Release in `has_ended`, before which the number is the child's.
+        None if process.code.load(Ordering::Acquire) == STILL_ACTIVE => {
+            // SAFETY: it takes two numbers.
+            unsafe { libc::kill(process.id.cast_signed(), libc::SIGKILL) }.into()
+        }
+        None => return Err(Code::ACCESS_DENIED),
+    };
     if sent == 0 { Ok(()) } else { Err(Code::ACCESS_DENIED) }
 }
 
