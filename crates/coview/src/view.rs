@@ -247,6 +247,15 @@ impl View {
         Err(Error::new(ErrorKind::AccessDenied, operation, why).on(&self.object))
     }
 
+    /// Gives memory to a range of a reserved mapping, as [`Mapping::commit`](crate::Mapping::commit) does.
+    pub(crate) fn commit(&self, offset: usize, len: usize) -> Result<()> {
+        let (section, at) = (&self.object.section, self.offset + offset as u64);
+        match self.reserved && len != 0 {
+            true => section.commit(at, len as u64).map_err(|error| explain("commit", &self.object, error)),
+            false => Ok(()),
+        }
+    }
+
     /// Only a reserved mapping has bytes without memory.
     #[inline]
     fn check_committed(&self, operation: &'static str, offset: usize, len: usize) -> Result<()> {

@@ -144,7 +144,9 @@ fn roles() -> Vec<(&'static str, Role)> {
             }
         }),
         ("scribble", |args| {
-            let view = Mapping::open(&args[0], Access::ReadWrite).unwrap().view(Access::ReadWrite).unwrap();
+            let mapping = Mapping::open(&args[0], Access::ReadWrite).unwrap();
+            mapping.commit(0, mapping.size()).unwrap();
+            let view = mapping.view(Access::ReadWrite).unwrap();
             let (from, to) = (4096 + 40, view.len() / 2);
             say("scribbling");
             let mut random = 0x9e37_79b9_7f4a_7c15_u64;
@@ -425,6 +427,11 @@ fn frames_are_opened_as_what_they_are() {
     for wrong in wrong {
         assert_eq!(wrong.unwrap_err().kind(), ErrorKind::WrongLayout);
     }
+    let difference = Frames::<[f64; 3]>::open(&numbers).unwrap_err();
+    assert_eq!(difference.kind(), ErrorKind::WrongLayout);
+    assert!(difference.to_string().contains("f64"), "{difference}");
+    let info = coview::region::describe(&Mapping::open(&numbers, Access::Read).unwrap()).unwrap().unwrap();
+    assert_eq!(info.schema.unwrap().to_string(), "u64[3]");
     assert_eq!(coview::ring::Ring::open(&bytes).unwrap_err().kind(), ErrorKind::WrongKind);
     let huge = FramesOptions::new().slot(usize::MAX).create::<[u8]>(&name("huge")).unwrap_err();
     assert_eq!(huge.kind(), ErrorKind::InvalidInput);

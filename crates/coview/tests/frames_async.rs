@@ -161,3 +161,30 @@ fn a_subscriber_in_an_event_loop() {
     };
     assert_eq!(error, ErrorKind::PeerDied);
 }
+
+/// What the file behind a mapping takes of memory.
+fn memory_of(name: &str) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let files = std::fs::read_dir("/dev/shm").unwrap().flatten();
+    let file = files.filter(|file| file.file_name().to_string_lossy().ends_with(name)).next().expect("its file");
+    file.metadata().unwrap().blocks() * 512
+}
+
+#[test]
+fn slots_have_memory_when_they_are_first_used() {
+    const PICTURE: usize = 3 << 20;
+    let name = name("sparse");
+    let frames = FramesOptions::new().slot(PICTURE).budget(64 * PICTURE).create::<[u8]>(&name).unwrap();
+    let (publisher, subscriber) = (frames.publisher().unwrap(), frames.subscriber(Policy::EveryFrame).unwrap());
+    assert!(memory_of(&name) < 1 << 20, "{} bytes of none", memory_of(&name));
+    for _ in 0..20 {
+        publisher.loan(PICTURE).unwrap().publish().unwrap();
+        assert_eq!(subscriber.receive().unwrap().len(), PICTURE);
+    }
+    let in_turn = memory_of(&name);
+    println!("64 slots of 3 MiB: {} MiB when a reader keeps up", in_turn >> 20);
+    assert!(in_turn < 8 * PICTURE as u64, "{in_turn} bytes");
+    let loans: Vec<_> = (0..64).map(|_| publisher.loan(PICTURE).unwrap()).collect();
+    assert!(memory_of(&name) >= 64 * PICTURE as u64);
+    drop(loans);
+}

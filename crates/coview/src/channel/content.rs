@@ -58,5 +58,5 @@ impl Content {
 }
 
 fn options(plan: &Plan, share: &Share) -> MappingOptions {
-    MappingOptions::new().size(plan.mapping_size()).share(share.clone())
+    MappingOptions::new().size(plan.mapping_size()).reserve(plan.is_sparse()).share(share.clone())
 }

@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     /// Bytes of content; without a schema, of a new one.
     size: u64,
     align: usize,
+    /// Of a content that says its size itself: so many bytes of a new one have memory, the rest when it is used.
+    fixed: Option<u64>,
 }
 
 /// The content of a region: where it stands in a view of the whole mapping.
@@ -97,7 +99,17 @@ impl Plan {
     /// `size` bytes of which the first are zeros, aligned to `align`.
     pub(crate) fn new(kind: RegionKind, schema: Option<Schema>, size: u64, align: usize) -> Plan {
         let encoded = schema.as_ref().map(Schema::to_bytes).unwrap_or_default();
-        Plan { kind, schema, encoded, size, align }
+        Plan { kind, schema, encoded, size, align, fixed: None }
+    }
+
+    /// Of values of which there may be any number, in a reserved mapping that has memory for the first `fixed` bytes.
+    pub(crate) fn sparse(self, fixed: u64) -> Plan {
+        Plan { fixed: Some(fixed), ..self }
+    }
+
+    /// Whether not all of a new one has memory.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.fixed.is_some_and(|fixed| fixed < self.size)
     }
 
     /// Where the content of a new region begins: in a cache line of its own.
@@ -133,7 +145,8 @@ impl Plan {
         init: impl FnOnce(&View, usize) -> Result<()>,
     ) -> Result<(Content, bool)> {
         if mapping.is_reserved() {
-            mapping.commit(0, self.mapping_size().min(mapping.size()))?;
+            let size = self.offset() as u64 + self.fixed.unwrap_or(self.size);
+            mapping.commit(0, size.min(mapping.size()))?;
         }
         self.open_once(mapping, timeout, |view| {
             self.begin(view, mapping)?;
@@ -143,6 +156,9 @@ impl Plan {
 
     /// The content, which somebody else gives or has given.
     pub(crate) fn open_given(&self, mapping: &Mapping, timeout: Duration) -> Result<Content> {
+        if mapping.is_reserved() {
+            mapping.commit(0, LEN as u64)?; // for the head, should its maker not have come to that
+        }
         let nobody = |_: &View| {
             let why = "it has no content, and whoever was about to give it some died; open_or_create begins anew";
             Err(refused(ErrorKind::Corrupt, why.to_owned(), mapping))
@@ -199,7 +215,7 @@ impl Plan {
                     return Err(refused(ErrorKind::WrongLayout, why, mapping));
                 }
             }
-            if head.size != self.size {
+            if self.fixed.is_none() && head.size != self.size {
                 return Err(corrupt(mapping, 24, "the content has not the size that its schema says"));
             }
         }

@@ -134,7 +134,7 @@ impl FramesOptions {
     pub fn create<P: Payload + ?Sized>(&self, name: &str) -> Result<Frames<P>> {
         let (shape, len) = self.shape::<P>()?;
         let init = |view: &View, at| shape.write(view, at);
-        Frames::of(Content::create(name, &plan(len), &self.share, init)?)
+        Frames::of(Content::create(name, &plan::<P>(len, shape.data()), &self.share, init)?)
     }
 
     /// Makes frames of that name, or opens the live ones, whose sizes stay as they are.
@@ -144,7 +144,7 @@ impl FramesOptions {
     pub fn open_or_create<P: Payload + ?Sized>(&self, name: &str) -> Result<Frames<P>> {
         let (shape, len) = self.shape::<P>()?;
         let init = |view: &View, at| shape.write(view, at);
-        Frames::of(Content::open_or_create(name, &plan(len), &self.share, init)?)
+        Frames::of(Content::open_or_create(name, &plan::<P>(len, shape.data()), &self.share, init)?)
     }
 
     fn shape<P: Payload + ?Sized>(&self) -> Result<(Shape, usize)> {
@@ -174,9 +174,9 @@ impl FramesOptions {
     }
 }
 
-/// What new ones take; those that are there say their sizes themselves. At a page, so that slots are.
-fn plan(len: usize) -> Plan {
-    Plan::new(RegionKind::Frames, None, len as u64, 4096)
+/// What new ones take, and what of it has memory at once; those that are there say their sizes themselves. At a page, so that slots are.
+fn plan<P: Payload + ?Sized>(len: usize, fixed: u64) -> Plan {
+    Plan::new(RegionKind::Frames, Some(P::SCHEMA), len as u64, 4096).sparse(fixed)
 }
 
 /// The numbers that say where everything is; `docs/format.md`.
@@ -245,10 +245,10 @@ impl<P: Payload + ?Sized> Frames<P> {
     /// Opens the live ones of that name.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`]; [`ErrorKind::WrongLayout`] if their elements have another size;
+    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongKind`]; [`ErrorKind::WrongLayout`] if their elements have another layout;
     /// [`ErrorKind::Corrupt`]; [`ErrorKind::AccessDenied`]: who reads a frame needs write access too, to keep it.
     pub fn open(name: &str) -> Result<Frames<P>> {
-        Frames::of(Content::open(name, &plan(0))?)
+        Frames::of(Content::open(name, &plan::<P>(0, 0))?)
     }
 
     fn of(Content { view, offset }: Content) -> Result<Frames<P>> {

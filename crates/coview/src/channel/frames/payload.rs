@@ -1,19 +1,23 @@
 //! What a frame may hold: a value of plain data, or a slice of such values.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use crate::region::Record;
 
-/// What frames hold: `T`, or `[T]` of any length, for plain data `T`. Bytes are `[u8]`.
+/// What frames hold: `T`, or `[T]` of any length, for plain data `T`: a [`Record`]. Bytes are `[u8]`.
 pub trait Payload: sealed::Sealed {}
 
 impl<P: sealed::Sealed + ?Sized> Payload for P {}
 
 pub(super) mod sealed {
+    use crate::region::Schema;
+
     /// Bytes as a payload. Every pattern of bytes is one, given the length and the alignment.
     pub trait Sealed {
         /// Bytes of an element, of which a frame has one or any number.
         const UNIT: usize;
         const ALIGNMENT: usize;
         const ONE: bool;
+        /// Of an element.
+        const SCHEMA: Schema;
 
         fn bytes(&self) -> &[u8];
 
@@ -30,10 +34,11 @@ pub(super) mod sealed {
     }
 }
 
-impl<T: FromBytes + IntoBytes + Immutable> sealed::Sealed for T {
+impl<T: Record> sealed::Sealed for T {
     const UNIT: usize = size_of::<T>();
     const ALIGNMENT: usize = align_of::<T>();
     const ONE: bool = true;
+    const SCHEMA: crate::region::Schema = T::SCHEMA;
 
     fn bytes(&self) -> &[u8] {
         self.as_bytes()
@@ -50,10 +55,11 @@ impl<T: FromBytes + IntoBytes + Immutable> sealed::Sealed for T {
     }
 }
 
-impl<T: FromBytes + IntoBytes + Immutable> sealed::Sealed for [T] {
+impl<T: Record> sealed::Sealed for [T] {
     const UNIT: usize = size_of::<T>();
     const ALIGNMENT: usize = align_of::<T>();
     const ONE: bool = false;
+    const SCHEMA: crate::region::Schema = T::SCHEMA;
 
     fn bytes(&self) -> &[u8] {
         self.as_bytes()

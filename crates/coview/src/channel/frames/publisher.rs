@@ -213,8 +213,12 @@ impl Publishing {
             let Some(turn) = self.store.turn(self.me(), until)? else { return Ok(None) };
             let slot = self.slot(&turn);
             drop(turn);
-            if slot.is_some() {
-                return Ok(slot.map(Place::Slot));
+            if let Some(slot) = slot {
+                if let Err(error) = self.store.commit(slot) {
+                    self.store.give_back(slot);
+                    return Err(error);
+                }
+                return Ok(Some(Place::Slot(slot)));
             }
             if !self.wait(until, || self.store.has_room())? {
                 return Ok(None);

@@ -172,6 +172,8 @@ pub(super) struct Store {
     content: *mut u8,
     shape: Shape,
     inline: bool,
+    /// A bit for each slot: it has memory, as this process has seen.
+    committed: Arc<[AtomicU64; SLOTS_MAX as usize / 64]>,
 }
 
 // SAFETY: `content` points into the view, which it owns a part of; bytes there are touched by the protocol.
@@ -200,7 +202,7 @@ fn bits(mut word: u64) -> impl Iterator<Item = usize> {
 impl Store {
     pub(super) fn new(view: Arc<View>, offset: usize, shape: Shape, inline: bool) -> Store {
         let content = view.as_ptr().wrapping_add(offset);
-        Store { view, content, shape, inline }
+        Store { view, content, shape, inline, committed: Arc::default() }
     }
 
     pub(super) fn view(&self) -> &Arc<View> {
@@ -251,6 +253,23 @@ impl Store {
     #[inline]
     pub(super) fn bytes(&self, index: usize) -> *mut u8 {
         self.content.wrapping_add(self.shape.data() as usize + index * self.shape.stride as usize)
+    }
+
+    /// Gives a slot memory if it has none. Asked by each process once: what its peers say is not believed.
+    #[inline]
+    pub(super) fn commit(&self, index: usize) -> Result<()> {
+        // Relaxed: nothing hangs on it but a system call.
+        match self.committed[index / 64].load(Ordering::Relaxed) & bit(index) {
+            0 => self.commit_first(index),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn commit_first(&self, index: usize) -> Result<()> {
+        self.view.commit(self.bytes(index).addr() - self.view.as_ptr().addr(), self.shape.stride as usize)?;
+        self.committed[index / 64].fetch_or(bit(index), Ordering::Relaxed);
+        Ok(())
     }
 
     pub(super) fn publishers(&self) -> Side<'_> {
@@ -586,7 +605,8 @@ impl Store {
             return Ok(Look::Gone);
         }
         let growing = what & GROWING != 0;
-        let ready = self.checked(number, len, self.frame_max()).and_then(|()| match growing {
+        let fits = self.checked(number, len, self.frame_max()).and_then(|()| self.commit(index));
+        let ready = fits.and_then(|()| match growing {
             true => self.ready(index, number, len),
             false => Ok(Ready::Whole(len)),
         });
