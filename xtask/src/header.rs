@@ -82,7 +82,7 @@ fn version(version: &str) -> String {
 fn tidy(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     let text = lines.join("\n").replace("char * ", "char *").replace("void * ", "void *");
-    text.trim_start().replace("\n\n\n", "\n\n") + "\n"
+    text.trim().replace("\n\n\n", "\n\n") + "\n"
 }
 
 #[cfg(test)]
