@@ -27,7 +27,10 @@ mod named;
 mod placed;
 
 #[cfg(target_os = "linux")]
-const AREAS: &[(&str, &[fn()])] = &[
+type Sweeps = &'static [fn()];
+
+#[cfg(target_os = "linux")]
+const AREAS: &[(&str, Sweeps)] = &[
     (
         "named",
         &[

@@ -1,5 +1,7 @@
 //! What a frame may hold: a value of plain data, or a slice of such values.
 
+use zerocopy::IntoBytes;
+
 use crate::region::Record;
 
 /// What frames hold: `T`, or `[T]` of any length, for plain data `T`: a [`Record`]. Bytes are `[u8]`.
