@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use coview::{Event, EventOptions};
 
@@ -39,12 +39,22 @@ impl Drop for Thread {
 }
 
 thread_local! {
-    static THIS: RefCell<Option<Arc<Thread>>> = const { RefCell::new(None) };
+    static THIS: RefCell<Option<Ending>> = const { RefCell::new(None) };
+}
+
+/// Tells the thread's end, in whatever way it ends, after its frames are gone.
+struct Ending(Arc<Thread>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.leave_with(0);
+        let _ = self.0.ended.set();
+    }
 }
 
 impl Thread {
     pub(super) fn this() -> Outcome<Arc<Thread>> {
-        THIS.with_borrow(Clone::clone).ok_or(Code::CALL_NOT_IMPLEMENTED)
+        THIS.with_borrow(|this| this.as_ref().map(|this| Arc::clone(&this.0))).ok_or(Code::CALL_NOT_IMPLEMENTED)
     }
 
     pub(super) fn ended(&self) -> &Event {
@@ -88,32 +98,15 @@ unsafe extern "C-unwind" fn run(start: *mut c_void) -> *mut c_void {
     // SAFETY: `create` leaked it for this thread alone.
     let Start { thread, routine, argument } = *unsafe { Box::from_raw(start.cast::<Start>()) };
     thread.id.store(this_id(), Ordering::Relaxed);
-    // SAFETY: the key's destructor takes this one count.
-    unsafe { libc::pthread_setspecific(end_key(), Arc::into_raw(Arc::clone(&thread)).cast()) };
-    THIS.set(Some(thread));
+    // The library has something of its own to do when this thread ends; what comes to be known later goes earlier, so this
+    // has it done after the end was told.
+    let _ = thread.ended.reset();
+    THIS.set(Some(Ending(thread)));
     // No value with a destructor lives here: the routine may leave by ExitThread.
     // SAFETY: the caller of CreateThread says that the routine takes this argument.
     let code = unsafe { routine(argument) };
-    THIS.with_borrow(|this| this.iter().for_each(|this| this.leave_with(code)));
+    THIS.with_borrow(|this| this.iter().for_each(|this| this.0.leave_with(code)));
     std::ptr::null_mut()
-}
-
-/// Runs when a thread of ours ends in whatever way, after its frames are gone.
-unsafe extern "C" fn end(thread: *mut c_void) {
-    // SAFETY: the count that `run` put there.
-    let thread = unsafe { Arc::from_raw(thread.cast::<Thread>()) };
-    thread.leave_with(0);
-    let _ = thread.ended.set();
-}
-
-fn end_key() -> libc::pthread_key_t {
-    static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
-    *KEY.get_or_init(|| {
-        let mut key = 0;
-        // SAFETY: it writes one key; the destructor takes what `run` sets.
-        unsafe { libc::pthread_key_create(&raw mut key, Some(end)) };
-        key
-    })
 }
 
 pub(super) fn this_id() -> u32 {
@@ -186,7 +179,7 @@ fn spawn(stack: usize, start: *mut c_void) -> Outcome<libc::pthread_t> {
 /// # Safety
 /// 1. No frame of Rust with a destructor is between here and the thread's beginning.
 pub(super) unsafe fn exit(code: u32) -> ! {
-    THIS.with_borrow(|this| this.iter().for_each(|this| this.leave_with(code)));
+    THIS.with_borrow(|this| this.iter().for_each(|this| this.0.leave_with(code)));
     // SAFETY: (1).
     unsafe { pthread_exit(std::ptr::null_mut()) }
 }
