@@ -165,8 +165,8 @@ fn a_subscriber_in_an_event_loop() {
 /// What the file behind a mapping takes of memory.
 fn memory_of(name: &str) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    let files = std::fs::read_dir("/dev/shm").unwrap().flatten();
-    let file = files.filter(|file| file.file_name().to_string_lossy().ends_with(name)).next().expect("its file");
+    let mut files = std::fs::read_dir("/dev/shm").unwrap().flatten();
+    let file = files.find(|file| file.file_name().to_string_lossy().ends_with(name)).expect("its file");
     file.metadata().unwrap().blocks() * 512
 }
 
