@@ -45,6 +45,7 @@ fn every_bar_has_a_number_and_stands_at_the_end() {
         "latest_read_idle",
         "latest_reads_busy",
         "latest_writes_busy",
+        "request_8B",
         "attach",
         "attach_region",
     ];
