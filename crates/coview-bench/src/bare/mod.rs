@@ -10,4 +10,5 @@ pub(crate) mod memory;
 pub(crate) mod queue;
 pub(crate) mod ring;
 pub(crate) mod seqlock;
+pub(crate) mod unfilled;
 pub(crate) mod word;

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::super::subject::unique;
 use crate::Result;
+use crate::bare::unfilled::unfilled;
 use crate::keeper;
 use crate::link::{Latest, Link, PICTURE, Picture, Pictures, Viewer};
 use crate::pair::{Sides, Turn};
@@ -136,7 +137,7 @@ impl Pictures for Slices {
         Ok(move |picture: Picture<'_>| {
             let loan = publisher.loan_slice_uninit(PICTURE / 8).expect("loan");
             let sample = match picture {
-                Picture::Untouched(word) => first_word(loan, word),
+                Picture::Untouched(word) => unfilled(loan, word),
                 Picture::Whole(words) => loan.write_from_slice(words),
             };
             assert_eq!(sample.send().expect("send"), 1, "subscribers");
@@ -155,15 +156,6 @@ impl Pictures for Slices {
             }
         }))
     }
-}
-
-type Uninit = iceoryx2::sample_mut_uninit::SampleMutUninit<Ipc, [std::mem::MaybeUninit<u64>], ()>;
-
-#[allow(unsafe_code)]
-fn first_word(mut loan: Uninit, word: u64) -> iceoryx2::sample_mut::SampleMut<Ipc, [u64], ()> {
-    loan.payload_mut()[0].write(word);
-    // SAFETY: the rest is memory that the kernel zeroed, or an earlier frame: any bytes are u64.
-    unsafe { loan.assume_init() }
 }
 
 /// One process publishes 64 bytes, and its subscribers take it.

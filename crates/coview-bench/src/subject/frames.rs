@@ -48,7 +48,7 @@ fn fan() -> Subject {
     let yardstick = "coview frames, 1 subscriber";
     Subject {
         name: "frames_fan",
-        title: "publish 64 B and wait until all subscribers have it",
+        title: "publish 64 B to so many subscribers, and all take it, in one process",
         pace: Pace::Calls,
         figures: vec![Figure { name: "", unit: Unit::Time, of: time }],
         note: None,
