@@ -127,6 +127,7 @@ fn what_is_written_over_breaks_nobody() {
             _ => Box::new(Latest::<u64>::create(&name).unwrap()),
         };
         let mapping = Mapping::open(&name, Access::ReadWrite).unwrap();
+        let _ = mapping.commit(0, mapping.size()); // the slots of frames, which have no memory yet
         let view = mapping.view(Access::ReadWrite).unwrap();
         let start = if kind == "frames" { 4096 } else { 256 };
         let (mut said, mut refused) = (0, 0);

@@ -58,7 +58,11 @@ pub(crate) fn compile(compiler: &str, source: &str, flags: &[&str], to: &Path) -
     command.args(flags).arg(&file).args(["-x", "none"]);
     match compiler.contains("mingw") {
         true => command.args(["-static", "-D__USE_MINGW_ANSI_STDIO=0"]),
-        false => command.arg(library().join("libcoview_capi.so")).arg(format!("-Wl,-rpath,{}", library().display())),
+        false => {
+            // Under the name that it is installed by. It may be there from the program before.
+            let _ = std::os::unix::fs::symlink(library().join("libcoview_capi.so"), to.join("libcoview.so.0"));
+            command.arg(library().join("libcoview_capi.so")).arg("-Wl,-rpath,$ORIGIN")
+        }
     };
     let output = command.arg("-o").arg(&program).output().expect("the compiler runs");
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));

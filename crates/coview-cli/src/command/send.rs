@@ -33,7 +33,8 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let stop = Stop::watch()?;
     let publisher = channel.publisher()?;
     let bar = output::progress(frames.iter().map(Frame::len).sum());
-    let mut sending = Sending { args, channel: &channel, publisher: &publisher, stop, bar, sent: 0, bytes: 0 };
+    let mut sending =
+        Sending { args, channel: &channel, publisher: &publisher, stop, bar, sent: 0, bytes: 0, subscribers: 0 };
     if args.wait {
         sending.wait_for_subscriber()?;
     }
@@ -103,6 +104,8 @@ struct Sending<'a> {
     bar: ProgressBar,
     sent: u64,
     bytes: u64,
+    /// When the last frame was published.
+    subscribers: usize,
 }
 
 impl Sending<'_> {
@@ -182,6 +185,8 @@ impl Sending<'_> {
         let waited = self.stop.wait(self.args.timeout, |left| self.publisher.loan_timeout(len, left))?;
         let mut loan = self.found(waited, "there was no room for a frame in")?;
         fill(&mut loan, &self.stop, &self.bar)?;
+        // Before it is published: who wants just this one leaves with it.
+        self.subscribers = self.publisher.subscribers().len();
         let mut filled = Some(loan);
         let waited = self.stop.wait(self.args.timeout, |left| -> Result<_, Failure> {
             let Some(loan) = filled.take() else { return Ok(Some(())) };
@@ -210,7 +215,7 @@ impl Sending<'_> {
 
     fn report(&self) {
         self.bar.finish_and_clear();
-        let (name, subscribers) = (&self.args.channel, self.publisher.subscribers().len());
+        let (name, subscribers) = (&self.args.channel, self.subscribers);
         let plural = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let (sent, to) = (plural(self.sent, "frame"), plural(subscribers as u64, "subscriber"));
         println!("sent {sent}, {}, to {to} of {name}", output::bytes(self.bytes));

@@ -18,6 +18,7 @@ const LOST_AT: usize = 144;
 const ENTRY: usize = 128;
 const LEN_BITS: u32 = 48;
 const INLINE: u64 = 1 << 63;
+const GROWS: u64 = 1 << 62;
 /// The newest frames, whose sizes make the average.
 const SAMPLE: u64 = 256;
 
@@ -109,7 +110,7 @@ fn slots_in_use(bytes: &Bytes, shape: Shape) -> Result<u64> {
     for slot in 0..shape.slots {
         let at = first + slot as usize * 64;
         let frame = bytes.u64(at)?;
-        let tells = |(what, gone): (u64, u64)| gone == 0 && what & INLINE == 0 && what >> LEN_BITS == slot;
+        let tells = |(what, gone): (u64, u64)| gone == 0 && what & INLINE == 0 && (what & !GROWS) >> LEN_BITS == slot;
         let waits = frame != 0 && told(bytes, shape, frame)?.is_some_and(tells);
         let held = HOLDS_AT + slot as usize / 64 * 8;
         let mut read = false;
