@@ -126,20 +126,7 @@ fn latest_roles() -> Vec<(&'static str, Role)> {
 
 fn hostile_roles() -> Vec<(&'static str, Role)> {
     vec![
-        ("scribble", |args| {
-            let view = Mapping::open(&args[0], Access::ReadWrite).unwrap().view(Access::ReadWrite).unwrap();
-            let from: usize = args[1].parse().unwrap();
-            say("scribbling");
-            let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-            loop {
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                let at = from + random as usize % ((view.len() - from) / 4) * 4;
-                let word = view.atomic::<std::sync::atomic::AtomicU32>(at).unwrap();
-                word.store((random >> 32) as u32, std::sync::atomic::Ordering::Relaxed);
-            }
-        }),
+        ("scribble", |args| common::scribble(&args[0], args[1].parse().unwrap(), |len| len)),
         ("survive", |args| {
             let ring = Ring::open(&args[0]).unwrap();
             let latest = Latest::<[u64; 40]>::open(&args[1]).unwrap();

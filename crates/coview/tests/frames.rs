@@ -143,23 +143,7 @@ fn roles() -> Vec<(&'static str, Role)> {
                 publisher.send(&line.parse().unwrap()).unwrap();
             }
         }),
-        ("scribble", |args| {
-            let mapping = Mapping::open(&args[0], Access::ReadWrite).unwrap();
-            mapping.commit(0, mapping.size()).unwrap();
-            let view = mapping.view(Access::ReadWrite).unwrap();
-            let (from, to) = (4096 + 40, view.len() / 2);
-            say("scribbling");
-            let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-            loop {
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                let at = from + random as usize % ((to - from) / 4) * 4;
-                let word = view.atomic::<std::sync::atomic::AtomicU32>(at).unwrap();
-                let value = if random >> 62 == 0 { (random >> 32) as u32 } else { (random >> 32) as u32 % 512 };
-                word.store(value, std::sync::atomic::Ordering::Relaxed);
-            }
-        }),
+        ("scribble", |args| common::scribble(&args[0], 4096 + 40, |len| len / 2)),
         ("survive", survive),
     ]
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{Child, PATIENCE, Role, hear, say};
 use coview::queue::{CONSUMERS, Consumer, Delivery, Queue, QueueOptions};
-use coview::{Access, ErrorKind, Mapping};
+use coview::ErrorKind;
 
 const SHORT: Duration = Duration::from_millis(30);
 const LARGE: usize = 20_000;
@@ -101,7 +101,7 @@ fn roles() -> Vec<(&'static str, Role)> {
                 task.done();
             }
         }),
-        ("scribble", scribble),
+        ("scribble", |args| common::scribble(&args[0], 4096 + 64, |len| len / 2)),
         ("survive", survive),
     ]
 }
@@ -129,22 +129,6 @@ fn survive(args: &[String]) {
     }
     std::hint::black_box(sum);
     say("survived");
-}
-
-fn scribble(args: &[String]) {
-    let view = Mapping::open(&args[0], Access::ReadWrite).unwrap().view(Access::ReadWrite).unwrap();
-    let (from, to) = (4096 + 64, view.len() / 2);
-    say("scribbling");
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    loop {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let at = from + random as usize % ((to - from) / 4) * 4;
-        let word = view.atomic::<std::sync::atomic::AtomicU32>(at).unwrap();
-        let value = if random >> 62 == 0 { (random >> 32) as u32 } else { (random >> 32) as u32 % 512 };
-        word.store(value, std::sync::atomic::Ordering::Relaxed);
-    }
 }
 
 /// How much a consumer gets now.

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use tokio::task::JoinSet;
 
+use super::common::until;
 use super::*;
 
 /// How many helper threads this process has. Other tests of this program have some, if they run beside this one.

@@ -12,7 +12,7 @@ use std::sync::mpsc::sync_channel;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use common::{Child, PATIENCE, hear, say, until};
+use common::{Child, PATIENCE, hear, say};
 use coview::latest::Latest;
 use coview::ring::{Receiver, Ring, RingOptions, Sender};
 use coview::{ErrorKind, Result};

@@ -10,9 +10,12 @@ pub(crate) mod place;
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use coview::{Access, Mapping};
 
 /// Longer than anything here takes, also under Wine on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -190,6 +193,20 @@ pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     while !so() {
         assert!(Instant::now() < deadline, "still not so: {what}");
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// In a child, for ever: writes over the words of a mapping from one offset on and, of its size, up to another. Three of four
+/// are small numbers, which look more like something.
+pub(crate) fn scribble(name: &str, from: usize, to: impl FnOnce(usize) -> usize) {
+    let mapping = Mapping::open(name, Access::ReadWrite).expect("it is there");
+    let _ = mapping.commit(0, mapping.size()); // what is reserved
+    let view = mapping.view(Access::ReadWrite).expect("it can be mapped");
+    let (dice, words) = (Dice::new(1), (to(view.len()) - from) / 4);
+    say("scribbling");
+    loop {
+        let word = view.atomic::<AtomicU32>(from + dice.below(words as u64) as usize * 4).expect("inside");
+        word.store(dice.below([512, 512, 512, 1 << 32][dice.below(4) as usize]) as u32, Relaxed);
     }
 }
 
