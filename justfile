@@ -20,6 +20,10 @@ test *args:
 windows *args:
     cargo xtask windows {{ args }}
 
+# The Win32 programs of the C face, built for Windows by mingw and run under Wine: what they do on Linux must be that
+windows-programs:
+    COVIEW_TEST_WINE=1 cargo test -p coview-capi --test win32_programs under_wine
+
 # Clippy over the Windows sources
 windows-lint:
     cargo xtask windows --lint

@@ -187,9 +187,14 @@ fn wine() -> Option<PathBuf> {
         return None;
     }
     let prefix = folder("wine").join("prefix");
-    if !prefix.join("drive_c").exists() {
+    let ready = prefix.join("coview-ready");
+    if !ready.exists() {
         let runner = Runner { wine: Some(prefix.clone()), folder: folder("wine") };
         assert_eq!(runner.run(Path::new("wineboot"), &["-i"]).1, Some(0));
+        // It goes on for a while after that; no program finds its libraries before.
+        let mut server = Command::new("/usr/lib/wine/wineserver64");
+        assert!(server.arg("-w").env("WINEPREFIX", &prefix).status().is_ok_and(|status| status.success()));
+        std::fs::write(ready, "").expect("the prefix is ours");
     }
     Some(prefix)
 }

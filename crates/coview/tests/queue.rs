@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::{Child, PATIENCE, Role, hear, say};
-use coview::queue::{CONSUMERS, Consumer, Delivery, Queue, QueueOptions};
 use coview::ErrorKind;
+use coview::queue::{CONSUMERS, Consumer, Delivery, Queue, QueueOptions};
 
 const SHORT: Duration = Duration::from_millis(30);
 const LARGE: usize = 20_000;

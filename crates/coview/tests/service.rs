@@ -5,9 +5,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Child, PATIENCE, Role, hear, say, until};
+use coview::ErrorKind;
 use coview::queue::Queue;
 use coview::service::{Client, SERVERS, Service, ServiceOptions};
-use coview::ErrorKind;
 
 const SHORT: Duration = Duration::from_millis(30);
 const LARGE: usize = 20_000;

@@ -4,6 +4,13 @@
 #include <conio.h>
 #include <tchar.h>
 
+// In wide printf, "%s" is wide text for Visual C++ and narrow text for the standard; "%ls" is wide for both.
+#ifdef UNICODE
+#define TEXT_AS TEXT("%ls")
+#else
+#define TEXT_AS TEXT("%s")
+#endif
+
 #define BUF_SIZE 256
 TCHAR szName[] = TEXT("Global\\MyFileMappingObject");
 TCHAR szMsg[] = TEXT("Message from first process");
@@ -27,7 +34,7 @@ int _tmain()
         return 1;
     }
     CopyMemory((PVOID)pBuf, szMsg, (_tcslen(szMsg) + 1) * sizeof(TCHAR));
-    _tprintf(TEXT("%s: %u bytes a character\n"), TEXT("ready"), (unsigned)sizeof(TCHAR));
+    _tprintf(TEXT_AS TEXT(": %u bytes a character\n"), TEXT("ready"), (unsigned)sizeof(TCHAR));
     fflush(stdout);
     getchar();
     UnmapViewOfFile(pBuf);

@@ -3,6 +3,13 @@
 #include <stdio.h>
 #include <conio.h>
 #include <tchar.h>
+
+// In wide printf, "%s" is wide text for Visual C++ and narrow text for the standard; "%ls" is wide for both.
+#ifdef UNICODE
+#define TEXT_AS TEXT("%ls")
+#else
+#define TEXT_AS TEXT("%s")
+#endif
 #ifdef _MSC_VER
 #pragma comment(lib, "user32.lib")
 #endif
@@ -28,7 +35,7 @@ int _tmain(int argc, TCHAR *argv[])
         return 1;
     }
     if (argc > 1 && _tcscmp(argv[1], TEXT("say")) == 0)
-        _tprintf(TEXT("%s: %s\n"), TEXT("Process2"), pBuf);
+        _tprintf(TEXT_AS TEXT(": ") TEXT_AS TEXT("\n"), TEXT("Process2"), pBuf);
     else
         MessageBox(NULL, pBuf, TEXT("Process2"), MB_OK);
     UnmapViewOfFile(pBuf);

@@ -46,7 +46,8 @@ pub(crate) fn has(program: &str) -> bool {
 pub(crate) fn compile(compiler: &str, source: &str, flags: &[&str], to: &Path) -> PathBuf {
     let file = here().join("tests").join(source);
     let stem = file.file_stem().expect("it is a file").to_string_lossy().into_owned();
-    let program = to.join(format!("{stem}-{}{}", compiler.replace('+', "p"), flags.concat().replace(['-', '='], "_")));
+    let program = format!("{stem}-{}{}", compiler.replace('+', "p"), flags.concat().replace(['-', '='], "_"));
+    let program = to.join(if compiler.contains("mingw") { program + ".exe" } else { program }); // which its linker would add
     let mut command = Command::new(compiler);
     if compiler == "g++" {
         command.args(["-x", "c++"]);
