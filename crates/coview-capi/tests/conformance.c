@@ -914,6 +914,9 @@ static void others(void) {
     TRUTH(FormatMessageA(FORMAT_MESSAGE_ALLOCATE_BUFFER | FORMAT_MESSAGE_FROM_SYSTEM, NULL, 5, 0, (LPSTR)&allocated, 0, NULL) == strlen(allocated),
         "FormatMessage: in memory of its own");
     LocalFree(allocated);
+    memset(text, '?', sizeof text);
+    TRUTH(memcpy_s(text, sizeof text, "four", 4) == 0 && !memcmp(text, "four?", 5), "memcpy_s: fits");
+    TRUTH(memcpy_s(text, 3, "four", 4) == 34 && !memcmp(text, "\0\0\0r?", 5), "memcpy_s: does not fit, and empties the target");
     GetSystemInfo(&info);
     TRUTH(info.dwAllocationGranularity == 65536 && info.dwPageSize == 4096 && info.dwNumberOfProcessors > 0, "GetSystemInfo");
     thread = CreateThread(NULL, 0, try_it, NULL, 0, &id);

@@ -427,6 +427,21 @@ typedef LPTHREAD_START_ROUTINE PTHREAD_START_ROUTINE;
 #define RtlZeroMemory ZeroMemory
 #define SecureZeroMemory(to, len) explicit_bzero((to), (len))
 
+/* As Microsoft's C library has it: what does not fit empties the target. */
+static inline int memcpy_s(void *to, size_t size, const void *from, size_t len)
+{
+    if (len == 0)
+        return 0;
+    if (to == NULL)
+        return 22; /* EINVAL */
+    if (from == NULL || len > size) {
+        memset(to, 0, size);
+        return from == NULL ? 22 : 34; /* ERANGE */
+    }
+    memcpy(to, from, len);
+    return 0;
+}
+
 /* ---- functions ---- */
 
 /* The linker's name of a function, of one with narrow text, and of one with wide text. */
