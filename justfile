@@ -28,13 +28,13 @@ windows-programs:
 windows-lint:
     cargo xtask windows --lint
 
-# What the program shows to somebody new
-demo:
-    cargo run --release -- demo
+# What the program shows to somebody new; FLAGS are cargo's, such as --release
+demo *flags:
+    cargo run {{ flags }} -- demo
 
 # Kills processes after every so many instructions of each operation, without the back-stop, and must catch the broken
 # variants; POINTS=0 is every instruction, and takes hours
-crash POINTS="100":
+crash POINTS="60":
     COVIEW_STEP_POINTS={{ POINTS }} RUSTFLAGS="--cfg coview_step" CARGO_TARGET_DIR=target/step \
         cargo test --release --locked -p coview --test stepper
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::place::Place;
 use common::{Dice, command, number};
+use coview::frames::{Frames, FramesOptions, Loan, Policy};
 use coview::latest::{Latest, LatestOptions};
 use coview::ring::{Ring, RingOptions};
 use coview::{Access, ErrorKind, MappingOptions, View};
@@ -18,14 +19,25 @@ use coview::{Access, ErrorKind, MappingOptions, View};
 const SENDERS: usize = 3;
 const WRITERS: usize = 2;
 const READERS: usize = 2;
-/// Lives of a sender that there is room for in the book.
+const PUBLISHERS: usize = 2;
+const SUBSCRIBERS: usize = 2;
+/// The number of the first publisher's process.
+const PUBLISHERS_AT: usize = SENDERS + 1 + WRITERS + READERS;
+/// Lives of a sender or a publisher that there is room for in the book.
 const LIVES: u64 = 1 << 16;
 /// Longer than anything here takes on a busy machine.
 const HANG: Duration = Duration::from_secs(20);
 
 #[test]
 fn child() {
-    common::child(&[("sender", sender), ("receiver", receiver), ("writer", writer), ("reader", reader)]);
+    common::child(&[
+        ("sender", sender),
+        ("receiver", receiver),
+        ("writer", writer),
+        ("reader", reader),
+        ("publisher", publisher),
+        ("subscriber", subscriber),
+    ]);
 }
 
 #[test]
@@ -44,7 +56,7 @@ fn soak_as_long_as_asked() {
 struct Book(View);
 
 impl Book {
-    const SIZE: u64 = (64 + SENDERS as u64 * LIVES) * 8;
+    const SIZE: u64 = (64 + (SENDERS + PUBLISHERS) as u64 * LIVES) * 8;
 
     fn open(path: &str) -> Book {
         let file = MappingOptions::new().file(path).size(Book::SIZE).create_unnamed().expect("the book's file");
@@ -69,7 +81,7 @@ impl Book {
         self.word(8 + role)
     }
 
-    /// How many records are sent for certain in a life of a sender.
+    /// How many records are sent for certain in a life of a sender; publishers follow the senders.
     fn sent(&self, sender: usize, life: u64) -> &AtomicU64 {
         self.word(64 + sender * LIVES as usize + life as usize)
     }
@@ -223,6 +235,82 @@ fn reader(args: &[String]) {
     }
 }
 
+fn publisher(args: &[String]) {
+    let (frames, book) = (Frames::<[u8]>::open(&args[0]).expect("the frames are there"), Book::open(&args[1]));
+    let me: usize = args[2].parse().expect("a number");
+    let id = SENDERS + me - PUBLISHERS_AT;
+    let life = book.life(id).fetch_add(1, SeqCst);
+    let publisher = match frames.publisher() {
+        Ok(publisher) => publisher,
+        Err(error) => return book.tell(&format!("publisher {me} cannot attach: {error}")),
+    };
+    for number in 0.. {
+        let bytes = record(id as u64, life, number);
+        let mut filled = None;
+        loop {
+            if book.stop() {
+                return;
+            }
+            let brief = Duration::from_millis(50);
+            let done = match filled.take() {
+                None => publisher.loan_timeout(bytes.len(), brief).map(|loan| {
+                    filled = loan;
+                    filled.iter_mut().for_each(|loan| loan.copy_from_slice(&bytes));
+                    false
+                }),
+                Some(loan) => Loan::publish_timeout(loan, brief).map(|left| {
+                    filled = left.err();
+                    filled.is_none()
+                }),
+            };
+            match done {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => return book.tell(&format!("publisher {me}: {error}")),
+            }
+        }
+        book.sent(id, life).store(number + 1, SeqCst);
+        book.done(me).fetch_add(1, SeqCst);
+    }
+}
+
+/// Gets every frame from when it came on.
+fn subscriber(args: &[String]) {
+    let (frames, book) = (Frames::<[u8]>::open(&args[0]).expect("the frames are there"), Book::open(&args[1]));
+    let me: usize = args[2].parse().expect("a number");
+    let subscriber = match frames.subscriber(Policy::EveryFrame) {
+        Ok(subscriber) => subscriber,
+        Err(error) => return book.tell(&format!("subscriber {me} cannot attach: {error}")),
+    };
+    let mut had = [None; PUBLISHERS];
+    while !book.stop() {
+        let frame = match subscriber.receive_timeout(Duration::from_millis(50)) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => continue,
+            Err(error) if error.kind() == ErrorKind::PeerDied => continue,
+            Err(error) => return book.tell(&format!("subscriber {me}: {error}")),
+        };
+        let word = |at: usize| u64::from_le_bytes(frame[8 * at..8 * at + 8].try_into().expect("eight bytes"));
+        let (id, life, number) = (word(0) as usize, word(1), word(2));
+        if !(SENDERS..SENDERS + PUBLISHERS).contains(&id) || frame[..] != record(id as u64, life, number) {
+            book.tell("a torn frame");
+            continue;
+        }
+        match had[id - SENDERS].replace((life, number + 1)) {
+            None => {}
+            Some((was, next)) if was == life && next == number => {}
+            Some((was, next)) if was < life && number == 0 && next >= book.sent(id, was).load(SeqCst) => {}
+            Some((was, next)) => {
+                book.tell(&format!("publisher {id}: frame {number} of life {life} instead of {next} of {was}"));
+            }
+        }
+        if frame.lost() != 0 {
+            book.tell("a frame that was to be got and is gone");
+        }
+        book.done(me).fetch_add(1, SeqCst);
+    }
+}
+
 /// One process, as the supervisor sees it.
 struct Post {
     role: &'static str,
@@ -238,6 +326,21 @@ fn start_role(role: &str, channel: &str, path: &str, me: usize) -> std::process:
     common::start(&mut command).expect("it starts")
 }
 
+/// Lets all come to their ends.
+fn end(book: &Book, posts: &mut [Post]) {
+    book.word(0).store(1, SeqCst);
+    let ended = Instant::now() + HANG;
+    for (me, post) in posts.iter_mut().enumerate() {
+        while post.process.try_wait().expect("it can be waited for").is_none() {
+            if Instant::now() > ended {
+                book.tell(&format!("{} {me} does not end", post.role));
+                post.process.kill().expect("it can be killed");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 fn soak(what: &str, seconds: u64) {
     let here = Place::new(&format!("soak-{what}"));
     let seed = number("COVIEW_STORM_SEED").unwrap_or(u64::from(std::process::id()));
@@ -245,8 +348,16 @@ fn soak(what: &str, seconds: u64) {
     let (book, ring, value) = (Book::open(&path), here.name("ring"), here.name("value"));
     let _ring = RingOptions::new().capacity(1 << 14).several_senders(true).create(&ring).unwrap();
     let _value = LatestOptions::new().several_writers(true).create::<[u64; 40]>(&value).unwrap();
-    let roles =
-        [("sender", &ring, SENDERS), ("receiver", &ring, 1), ("writer", &value, WRITERS), ("reader", &value, READERS)];
+    let pictures = here.name("frames");
+    let _frames = FramesOptions::new().slot(512).budget(8 << 10).create::<[u8]>(&pictures).unwrap();
+    let roles = [
+        ("sender", &ring, SENDERS),
+        ("receiver", &ring, 1),
+        ("writer", &value, WRITERS),
+        ("reader", &value, READERS),
+        ("publisher", &pictures, PUBLISHERS),
+        ("subscriber", &pictures, SUBSCRIBERS),
+    ];
     let posts = roles.into_iter().flat_map(|(role, channel, count)| (0..count).map(move |_| (role, channel.clone())));
     let since = Instant::now();
     let mut posts: Vec<Post> = posts
@@ -281,26 +392,20 @@ fn soak(what: &str, seconds: u64) {
             }
         }
     }
-    book.word(0).store(1, SeqCst);
-    let ended = Instant::now() + HANG;
-    for (me, post) in posts.iter_mut().enumerate() {
-        while post.process.try_wait().expect("it can be waited for").is_none() {
-            if Instant::now() > ended {
-                book.tell(&format!("{} {me} does not end", post.role));
-                post.process.kill().expect("it can be killed");
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
+    end(&book, &mut posts);
     let done = |role: &str| -> u64 {
         posts.iter().enumerate().filter(|(_, post)| post.role == role).map(|(me, _)| book.done(me).load(SeqCst)).sum()
     };
     let (sent, received, written, read) = (done("sender"), done("receiver"), done("writer"), done("reader"));
+    let (published, got) = (done("publisher"), done("subscriber"));
     let wrong = book.word(1).load(SeqCst);
     println!(
-        "soak seed {seed}: {sent} records sent, {received} received, {written} values written, {read} read, {deaths} deaths; \
-         {wrong} torn, lost, out of order or stuck"
+        "soak seed {seed}: {sent} records sent, {received} received, {written} values written, {read} read, \
+         {published} frames published, {got} received, {deaths} deaths; {wrong} torn, lost, out of order or stuck"
     );
-    assert!(sent > 0 && received > 0 && written > 0 && read > 0 && deaths > 0, "a soak, not a sprinkle");
+    assert!(
+        sent > 0 && received > 0 && written > 0 && read > 0 && published > 0 && got > 0 && deaths > 0,
+        "a soak, not a sprinkle"
+    );
     assert_eq!(wrong, 0, "seed {seed}; see above");
 }

@@ -9,7 +9,7 @@ pub(crate) const SOON: Duration = Duration::from_millis(700);
 pub(crate) const ASLEEP: Duration = Duration::from_millis(20);
 
 /// Kills of each operation unless told otherwise; code that is not optimised has ten times the instructions.
-pub(crate) const POINTS: u32 = if cfg!(debug_assertions) { 4 } else { 150 };
+pub(crate) const POINTS: u32 = if cfg!(debug_assertions) { 2 } else { 150 };
 
 /// How a victim came to be where it was killed.
 #[derive(Debug, PartialEq, Eq)]
@@ -293,7 +293,7 @@ pub(crate) fn duel(
     // As many pairs as the others have points.
     let strides = lengths.map(|length| match stride(length) {
         1 => 1,
-        _ => (length as usize).div_ceil(points().isqrt().max(3) as usize).max(1),
+        _ => (length as usize).div_ceil(points().isqrt().max(2) as usize).max(1),
     });
     let mut pairs = 0;
     for j in (0..=lengths[1] + 1).step_by(strides[1]) {
