@@ -137,7 +137,7 @@ impl<P: Payload + ?Sized> Consumer<P> {
     /// nothing.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    /// As [`receive`](Self::receive).
     pub async fn receive_async(&self) -> Result<Task<'_, P>> {
         let mut listening = self.listening();
         Ok(self.task(found(|waker| self.poll(&mut listening, waker)).await?))
@@ -149,7 +149,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
     /// nothing.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    /// As [`receive`](Self::receive).
     pub async fn receive_async(&self) -> Result<Request<'_, Q, R>> {
         let mut listening = self.listening();
         Ok(self.request(found(|waker| self.poll(&mut listening, waker)).await?))
@@ -161,7 +161,7 @@ impl<'a, R: Payload + ?Sized> Pending<'a, R> {
     /// cancelled.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    /// As [`receive`](Self::receive).
     pub async fn receive_async(self) -> Result<Response<'a, R>> {
         let mut listening = self.listening();
         let there = found(|waker| self.poll(&mut listening, waker)).await?;

@@ -39,7 +39,7 @@ impl<P: Payload + ?Sized> Subscriber<P> {
     /// ```
     ///
     /// # Errors
-    /// As [`receive`](Self::receive); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if it would have to wait on Windows.
+    /// As [`receive`](Self::receive).
     pub async fn receive_async(&mut self) -> Result<Frame<'_, P>> {
         let mut listening = self.listening();
         let there = found(|waker| self.poll(&mut listening, waker)).await?;
