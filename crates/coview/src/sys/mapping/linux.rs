@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom};
 use rustix::io::{Errno, FdFlags};
@@ -21,12 +22,22 @@ use crate::sys::namespace::{self, Binding, Creation, Kind, Slot, Variant};
 
 /// Step of a view's offset in bytes.
 pub(crate) fn granularity() -> u64 {
-    rustix::param::page_size() as u64
+    page_size()
 }
 
-/// Unit in which memory is committed and sizes are rounded, in bytes.
+/// Unit in which memory is committed and sizes are rounded, in bytes. Kept, since each lock of a named mutex asks, and the C library
+/// takes a nanosecond or two to answer.
+#[inline]
 pub(crate) fn page_size() -> u64 {
-    rustix::param::page_size() as u64
+    static SIZE: AtomicU64 = AtomicU64::new(0);
+    match SIZE.load(Ordering::Relaxed) {
+        0 => {
+            let size = rustix::param::page_size() as u64;
+            SIZE.store(size, Ordering::Relaxed);
+            size
+        }
+        size => size,
+    }
 }
 
 /// What stands behind a mapping: two bits of its [`Variant`] (`docs/format.md`).
