@@ -1,5 +1,6 @@
 //! `coview watch`: an object's fields or bytes, again and again, with what has changed.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,8 @@ const KEYS: &str = " q quit   \u{2191}\u{2193} scroll   * changed within the las
 pub(crate) fn run(args: &WatchArgs) -> Result<(), Failure> {
     let layout = args.layout.as_deref().map(Layout::parse).transpose();
     let layout = layout.map_err(|error| Failure::usage(format!("cannot read the layout: {error}")))?;
-    let look = || look(args, layout.as_ref());
+    let described = Cell::new(false);
+    let look = || look(args, layout.as_ref(), &described);
     // What cannot be shown at all is an error; what goes away later may come again.
     let first = look()?.ok_or_else(|| absent(args))?;
     let stop = Stop::watch()?;
@@ -52,8 +54,9 @@ fn absent(args: &WatchArgs) -> Failure {
     Failure::not_found(format!("cannot watch {}: no live object has this name; see `coview ls`", args.name))
 }
 
-/// Looks, and lets go of it: who watches keeps nothing alive. `None`: it is not there now.
-fn look(args: &WatchArgs, layout: Option<&Layout>) -> Result<Option<Shown>, Failure> {
+/// Looks, and lets go of it: who watches keeps nothing alive. `None`: it is not there now, or, if it was `described` before,
+/// does not describe itself yet: its maker begins anew.
+fn look(args: &WatchArgs, layout: Option<&Layout>, described: &Cell<bool>) -> Result<Option<Shown>, Failure> {
     let mapping = match Mapping::open(&args.name, Access::Read) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         mapping => mapping?,
@@ -68,11 +71,14 @@ fn look(args: &WatchArgs, layout: Option<&Layout>) -> Result<Option<Shown>, Fail
         }
         return fields(layout, &mapping, args.offset..args.offset + layout.size()).map(Some);
     }
-    if args.len.is_none()
-        && args.offset == 0
-        && let Some((layout, content)) = read::layout_of_region(&args.name, &mapping)?
-    {
-        return fields(&layout, &mapping, content).map(Some);
+    if args.len.is_none() && args.offset == 0 {
+        if let Some((layout, content)) = read::layout_of_region(&args.name, &mapping)? {
+            described.set(true);
+            return fields(&layout, &mapping, content).map(Some);
+        }
+        if described.get() {
+            return Ok(None);
+        }
     }
     let len = args.len.unwrap_or(BYTES.min(room));
     if len > room || len == 0 {
