@@ -4,12 +4,27 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 
 use super::{Char, Spelling, spelled, store};
-use crate::win32::error::{Code, call, done};
+use crate::win32::error::{Code, Outcome, call, done};
 use crate::win32::object::Wish;
-use crate::win32::security::{Attributes, Descriptor};
+use crate::win32::security::{Attributes, Descriptor, Security};
 use crate::win32::sync::{Change, Making};
 use crate::win32::table::Handle;
 use crate::win32::{mapping, memory, name, object, security, sync, view, wait};
+
+/// Makes an object as these attributes say, with this name or none.
+unsafe fn make<S: Spelling>(
+    attributes: *const Attributes,
+    name: *const Char<S>,
+    make: impl FnOnce(Security, Option<&str>) -> Outcome<Handle>,
+) -> Handle {
+    call(null_mut(), || {
+        // SAFETY: contract of the module.
+        let security = unsafe { security::read(attributes) }?;
+        // SAFETY: as above.
+        let name = unsafe { name::to_create(S::text(name)) }?;
+        make(security, name.as_deref())
+    })
+}
 
 unsafe fn create_file_mapping<S: Spelling>(
     file: Handle,
@@ -19,14 +34,13 @@ unsafe fn create_file_mapping<S: Spelling>(
     low: u32,
     name: *const Char<S>,
 ) -> Handle {
-    call(null_mut(), || {
-        // SAFETY: contract of the module.
-        let security = unsafe { security::read(attributes) }?;
-        // SAFETY: as above.
-        let name = unsafe { name::to_create(S::text(name)) }?;
-        let size = u64::from(high) << 32 | u64::from(low);
-        mapping::create(file, &security, protect, size, name.as_deref())
-    })
+    // SAFETY: contract of the module.
+    unsafe {
+        make::<S>(attributes, name, |security, name| {
+            let size = u64::from(high) << 32 | u64::from(low);
+            mapping::create(file, &security, protect, size, name)
+        })
+    }
 }
 
 unsafe fn open_file_mapping<S: Spelling>(access: u32, inherit: i32, name: *const Char<S>) -> Handle {
@@ -38,13 +52,8 @@ unsafe fn open_file_mapping<S: Spelling>(access: u32, inherit: i32, name: *const
 }
 
 unsafe fn create_mutex<S: Spelling>(attributes: *const Attributes, owned: i32, name: *const Char<S>) -> Handle {
-    call(null_mut(), || {
-        // SAFETY: contract of the module.
-        let security = unsafe { security::read(attributes) }?;
-        // SAFETY: as above.
-        let name = unsafe { name::to_create(S::text(name)) }?;
-        sync::create_mutex(security, owned != 0, name.as_deref(), None)
-    })
+    // SAFETY: contract of the module.
+    unsafe { make::<S>(attributes, name, |security, name| sync::create_mutex(security, owned != 0, name, None)) }
 }
 
 unsafe fn create_mutex_ex<S: Spelling>(
@@ -53,13 +62,10 @@ unsafe fn create_mutex_ex<S: Spelling>(
     flags: u32,
     access: u32,
 ) -> Handle {
-    call(null_mut(), || {
-        // SAFETY: contract of the module.
-        let security = unsafe { security::read(attributes) }?;
-        // SAFETY: as above.
-        let name = unsafe { name::to_create(S::text(name)) }?;
-        sync::create_mutex(security, flags & 1 != 0, name.as_deref(), Some(access))
-    })
+    // SAFETY: contract of the module.
+    unsafe {
+        make::<S>(attributes, name, |security, name| sync::create_mutex(security, flags & 1 != 0, name, Some(access)))
+    }
 }
 
 unsafe fn create_event<S: Spelling>(
@@ -68,13 +74,12 @@ unsafe fn create_event<S: Spelling>(
     set: i32,
     name: *const Char<S>,
 ) -> Handle {
-    call(null_mut(), || {
-        // SAFETY: contract of the module.
-        let security = unsafe { security::read(attributes) }?;
-        // SAFETY: as above.
-        let name = unsafe { name::to_create(S::text(name)) }?;
-        sync::create_event(security, &Making { manual: manual != 0, set: set != 0 }, name.as_deref(), None)
-    })
+    // SAFETY: contract of the module.
+    unsafe {
+        make::<S>(attributes, name, |security, name| {
+            sync::create_event(security, &Making { manual: manual != 0, set: set != 0 }, name, None)
+        })
+    }
 }
 
 unsafe fn create_event_ex<S: Spelling>(
@@ -83,14 +88,13 @@ unsafe fn create_event_ex<S: Spelling>(
     flags: u32,
     access: u32,
 ) -> Handle {
-    call(null_mut(), || {
-        // SAFETY: contract of the module.
-        let security = unsafe { security::read(attributes) }?;
-        // SAFETY: as above.
-        let name = unsafe { name::to_create(S::text(name)) }?;
-        let how = Making { manual: flags & 1 != 0, set: flags & 2 != 0 };
-        sync::create_event(security, &how, name.as_deref(), Some(access))
-    })
+    // SAFETY: contract of the module.
+    unsafe {
+        make::<S>(attributes, name, |security, name| {
+            let how = Making { manual: flags & 1 != 0, set: flags & 2 != 0 };
+            sync::create_event(security, &how, name, Some(access))
+        })
+    }
 }
 
 unsafe fn create_semaphore<S: Spelling>(
@@ -99,13 +103,10 @@ unsafe fn create_semaphore<S: Spelling>(
     maximum: i32,
     name: *const Char<S>,
 ) -> Handle {
-    call(null_mut(), || {
-        // SAFETY: contract of the module.
-        let security = unsafe { security::read(attributes) }?;
-        // SAFETY: as above.
-        let name = unsafe { name::to_create(S::text(name)) }?;
-        sync::create_semaphore(security, count, maximum, name.as_deref(), None)
-    })
+    // SAFETY: contract of the module.
+    unsafe {
+        make::<S>(attributes, name, |security, name| sync::create_semaphore(security, count, maximum, name, None))
+    }
 }
 
 unsafe fn create_semaphore_ex<S: Spelling>(
@@ -116,13 +117,12 @@ unsafe fn create_semaphore_ex<S: Spelling>(
     _flags: u32,
     access: u32,
 ) -> Handle {
-    call(null_mut(), || {
-        // SAFETY: contract of the module.
-        let security = unsafe { security::read(attributes) }?;
-        // SAFETY: as above.
-        let name = unsafe { name::to_create(S::text(name)) }?;
-        sync::create_semaphore(security, count, maximum, name.as_deref(), Some(access))
-    })
+    // SAFETY: contract of the module.
+    unsafe {
+        make::<S>(attributes, name, |security, name| {
+            sync::create_semaphore(security, count, maximum, name, Some(access))
+        })
+    }
 }
 
 unsafe fn open_mutex<S: Spelling>(access: u32, inherit: i32, name: *const Char<S>) -> Handle {
