@@ -3,6 +3,7 @@
 use coview::frames::{self, FramesOptions, Policy};
 use coview::latest::{Latest, LatestOptions};
 use coview::ring::RingOptions;
+use zerocopy::IntoBytes;
 
 use crate::Result;
 use crate::link;
@@ -30,7 +31,7 @@ impl Ring {
 impl<const N: usize> link::Link<N> for Ring {
     fn sender(self) -> Result<impl FnMut(&[u64; N]) + 'static> {
         let mut sender = self.open()?.sender()?;
-        Ok(move |message: &[u64; N]| sender.send(message.map(u64::to_ne_bytes).as_flattened()).expect("send"))
+        Ok(move |message: &[u64; N]| sender.send(message.as_bytes()).expect("send"))
     }
 
     fn receiver(self) -> Result<impl FnMut() -> [u64; N] + 'static> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{read, write};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use zerocopy::IntoBytes;
 
 use crate::Result;
 use crate::link::Link;
@@ -46,22 +47,21 @@ impl Descriptors {
 impl<const N: usize> Link<N> for Descriptors {
     fn sender(self) -> Result<impl FnMut(&[u64; N]) + 'static> {
         Ok(move |message: &[u64; N]| {
-            let bytes = message.map(u64::to_ne_bytes);
-            let wrote = write(&self.from, bytes.as_flattened()).expect("write");
+            let wrote = write(&self.from, message.as_bytes()).expect("write");
             assert_eq!(wrote, N * 8, "so short a message goes whole");
         })
     }
 
     fn receiver(self) -> Result<impl FnMut() -> [u64; N] + 'static> {
         Ok(move || {
-            let mut bytes = [[0; 8]; N];
+            let mut message = [0; N];
             let mut had = 0;
             while had < N * 8 {
-                let got = read(&self.to, &mut bytes.as_flattened_mut()[had..]).expect("read");
+                let got = read(&self.to, &mut message.as_mut_bytes()[had..]).expect("read");
                 assert!(got > 0, "the other side is gone");
                 had += got;
             }
-            bytes.map(u64::from_ne_bytes)
+            message
         })
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod kernel;
 pub(crate) mod request;
 
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
+use zerocopy::IntoBytes;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ impl IpcChannel {
 impl<const N: usize> Link<N> for IpcChannel {
     fn sender(self) -> Result<impl FnMut(&[u64; N]) + 'static> {
         let sender = self.0.borrow_mut().0.take().ok_or("its sender is taken")?;
-        Ok(move |message: &[u64; N]| sender.send(message.map(u64::to_ne_bytes).as_flattened()).expect("ipc-channel"))
+        Ok(move |message: &[u64; N]| sender.send(message.as_bytes()).expect("ipc-channel"))
     }
 
     fn receiver(self) -> Result<impl FnMut() -> [u64; N] + 'static> {

@@ -51,7 +51,8 @@ struct Head {
     /// Of several senders, the one who is adding a record.
     turn: Words,
     bells: Bells,
-    front: Front,
+    freed: Freed,
+    received: Received,
     receiver: End,
     senders: [End; SENDERS],
 }
@@ -64,15 +65,16 @@ struct Bells {
     freed: Commit,
 }
 
-/// The receiver's side.
+/// How far the bytes may be used again: told now and then, and looked at by a sender that is out of room.
 #[derive(Debug)]
 #[repr(C, align(128))]
-struct Front {
-    /// How far the bytes may be used again.
-    free: AtomicU32,
-    /// How far records were received: at most what `free` is behind.
-    received: AtomicU32,
-}
+struct Freed(AtomicU32);
+
+/// How far records were received, which is at least as far: stored with each, for whoever receives after this one, and so
+/// not in a line that a sender looks at.
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Received(AtomicU32);
 
 // SAFETY: (1) to (4): atomics and placed parts, of which any value is some state.
 unsafe impl Placed for Head {}
@@ -81,9 +83,7 @@ unsafe impl Placed for Head {}
 #[derive(Clone)]
 struct Shared {
     view: Arc<View>,
-    /// Where the records are, right behind the head, and for how many bytes: a power of two.
-    data: *mut u8,
-    capacity: u32,
+    data: Data,
     several: bool,
     polling: bool,
 }
@@ -92,6 +92,14 @@ struct Shared {
 unsafe impl Send for Shared {}
 // SAFETY: as above: through `&Shared` nothing but atomics is touched.
 unsafe impl Sync for Shared {}
+
+/// The records, right behind the head. A copy of it in a call's own variables is not read again after each store.
+#[derive(Clone, Copy)]
+struct Data {
+    first: *mut u8,
+    /// A power of two, of bytes too.
+    units: u32,
+}
 
 /// How a ring is made.
 ///
@@ -249,14 +257,14 @@ impl Ring {
             let why = format!("it says that it has {capacity} bytes, which cannot be, at offset {offset}");
             return Err(Error::new(ErrorKind::Corrupt, "open the ring", why));
         }
-        let data = view.as_ptr().wrapping_add(offset + size_of::<Head>());
-        let (several, polling) = (flags & SEVERAL != 0, flags & POLLING != 0);
-        Ok(Ring { ring: Shared { view, data, capacity: capacity as u32, several, polling } })
+        let first = view.as_ptr().wrapping_add(offset + size_of::<Head>());
+        let data = Data { first, units: capacity as u32 / UNIT };
+        Ok(Ring { ring: Shared { view, data, several: flags & SEVERAL != 0, polling: flags & POLLING != 0 } })
     }
 
     /// Bytes for records.
     pub fn capacity(&self) -> usize {
-        self.ring.capacity as usize
+        self.ring.data.capacity()
     }
 
     /// Attaches a sender.
@@ -278,40 +286,23 @@ impl Ring {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ring").field("capacity", &self.capacity).field("in", &self.view).finish_non_exhaustive()
+        f.debug_struct("Ring").field("capacity", &self.data.capacity()).field("in", &self.view).finish_non_exhaustive()
     }
 }
 
-impl Shared {
+impl Data {
     #[inline]
-    fn head(&self) -> &Head {
-        // SAFETY: `attach` placed it there, and the view lives as long as `self`.
-        unsafe { &*self.data.wrapping_sub(size_of::<Head>()).cast() }
-    }
-
-    #[inline]
-    fn units(&self) -> u32 {
-        self.capacity / UNIT
+    fn capacity(self) -> usize {
+        self.units as usize * UNIT as usize
     }
 
     /// The header at a position.
     #[inline]
     fn header(&self, position: u32) -> &AtomicU64 {
-        let at = self.data.wrapping_add((position & (self.units() - 1)) as usize * UNIT as usize);
-        // SAFETY: inside the data, aligned to 8, mapped as long as the view, and only touched as an atomic: headers lie
-        // where a sender says, and payloads are given out only between them.
+        let at = self.first.wrapping_add((position & (self.units - 1)) as usize * UNIT as usize);
+        // SAFETY: inside the data, aligned to 8, mapped as long as the view of the end that asks, and only touched as an
+        // atomic: headers lie where a sender says, and payloads are given out only between them.
         unsafe { AtomicU64::from_ptr(at.cast()) }
-    }
-
-    /// Units from a position to the end of the ring.
-    #[inline]
-    fn before_end(&self, position: u32) -> u32 {
-        self.units() - (position & (self.units() - 1))
-    }
-
-    fn corrupt(&self, what: &str, position: u32) -> Error {
-        let at = u64::from(position & (self.units() - 1)) * u64::from(UNIT);
-        Error::new(ErrorKind::Corrupt, "use the ring", format!("{what}, at byte {at} of its data"))
     }
 
     #[inline]
@@ -319,12 +310,32 @@ impl Shared {
         self.header(position).as_ptr().wrapping_add(1).cast()
     }
 
-    /// The length that a header at a position says, if that is possible: a peer may have written anything there.
+    /// Units from a position to the end of the ring.
     #[inline]
-    fn possible(&self, at: u32, header: u64) -> Option<usize> {
-        let len = header as u32 as usize;
-        let fits = len <= self.capacity as usize / 2 && units_of(len) <= self.before_end(at);
-        (fits && header & SKIP == 0).then_some(len)
+    fn before_end(self, position: u32) -> u32 {
+        self.units - (position & (self.units - 1))
+    }
+
+    /// The length that a header at a position says, if there is a record and that is possible: a peer may have written
+    /// anything there. One comparison: with `READY` taken away, what is not a record's is too long.
+    #[inline]
+    fn record(self, at: u32, header: u64) -> Option<usize> {
+        let len = header ^ READY;
+        let most = u64::from(UNIT) * u64::from(self.before_end(at) - 1);
+        (len <= most).then_some(len as usize)
+    }
+}
+
+impl Shared {
+    #[inline]
+    fn head(&self) -> &Head {
+        // SAFETY: `attach` placed it there, and the view lives as long as `self`.
+        unsafe { &*self.data.first.wrapping_sub(size_of::<Head>()).cast() }
+    }
+
+    fn corrupt(&self, what: &str, position: u32) -> Error {
+        let at = u64::from(position & (self.data.units - 1)) * u64::from(UNIT);
+        Error::new(ErrorKind::Corrupt, "use the ring", format!("{what}, at byte {at} of its data"))
     }
 
     /// From a record or the end of them, the end of them: where the next one goes. A sender that died may have added some.
@@ -332,16 +343,16 @@ impl Shared {
         let mut at = from;
         loop {
             // Acquire: pairs with the Release in `publish`.
-            let header = self.header(at).load(Ordering::Acquire);
+            let header = self.data.header(at).load(Ordering::Acquire);
             if header & READY == 0 {
                 return Ok(at);
             }
-            let next = match self.possible(at, header) {
+            let next = match self.data.record(at, header) {
                 Some(len) => at.wrapping_add(units_of(len)),
-                None if header & SKIP != 0 => at.wrapping_add(self.before_end(at)),
+                None if header & SKIP != 0 => at.wrapping_add(self.data.before_end(at)),
                 None => return Err(self.corrupt("a record has no possible length", at)),
             };
-            if next.wrapping_sub(from) > self.units() {
+            if next.wrapping_sub(from) > self.data.units {
                 return Err(self.corrupt("the records have no end", from));
             }
             at = next;
@@ -384,11 +395,11 @@ mod tests {
     #[test]
     fn the_layout_is_the_promised_one() {
         let offsets =
-            [offset_of!(Head, tail), offset_of!(Head, turn), offset_of!(Head, bells), offset_of!(Head, front)];
+            [offset_of!(Head, tail), offset_of!(Head, turn), offset_of!(Head, bells), offset_of!(Head, freed)];
         assert_eq!(offsets, [20, 24, 128, 256]);
-        assert_eq!((offset_of!(Bells, freed), offset_of!(Front, received)), (16, 4));
+        assert_eq!((offset_of!(Bells, freed), offset_of!(Head, received)), (16, 384));
         let ends = [offset_of!(Head, receiver), offset_of!(Head, senders), size_of::<Head>()];
-        assert_eq!(ends, [384, 448, 1536]);
+        assert_eq!(ends, [512, 576, 1664]);
     }
 
     #[test]

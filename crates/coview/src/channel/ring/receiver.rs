@@ -14,9 +14,9 @@ use crate::primitive::Ordering;
 use crate::shared::prefetch;
 use crate::sys::wait::Deadline;
 
-/// So many records without a look in vain between them, or so many waits in a row that ended at once, and it is taken that the
+/// So many units of records without a look in vain between them, or so many waits in a row that ended at once, and it is taken that the
 /// sender writes without a pause.
-const STREAM: u32 = 16;
+const STREAM: u32 = 64;
 const AT_ONCE: u32 = 4;
 /// Pauses, each some tens of cycles, for such a sender to get ahead: who looks at the very line that is being written takes
 /// it away each time.
@@ -34,8 +34,8 @@ pub struct Receiver {
     at: u32,
     /// How far we have told that the bytes are free.
     freed: u32,
-    /// Records since the last look in vain.
-    run: u32,
+    /// Where the last look in vain was.
+    missed: u32,
     /// Waits in a row that ended at once.
     close: u32,
     /// Looks in vain.
@@ -53,15 +53,6 @@ pub struct Record<'a> {
     len: usize,
 }
 
-/// What a look at the next record shows.
-enum Look {
-    /// Its length.
-    Record(usize),
-    Nothing,
-    /// A header of another kind.
-    Other(u64),
-}
-
 impl Receiver {
     pub(super) fn attach(ring: Shared) -> Result<Receiver> {
         let head = ring.head();
@@ -72,11 +63,11 @@ impl Receiver {
             return Err(Error::new(ErrorKind::AlreadyExists, "attach a receiver to", why).on("the ring"));
         };
         let deaths = head.sender_deaths.load(Ordering::Relaxed);
-        let (at, freed) = (head.front.received.load(Ordering::Relaxed), head.front.free.load(Ordering::Relaxed));
-        if at.wrapping_sub(freed) > ring.units() {
+        let (at, freed) = (head.received.0.load(Ordering::Relaxed), head.freed.0.load(Ordering::Relaxed));
+        if at.wrapping_sub(freed) > ring.data.units {
             return Err(ring.corrupt("less was received than is free", at));
         }
-        Ok(Receiver { ring, _end: end, at, freed, run: 0, close: 0, misses: 0, deaths })
+        Ok(Receiver { ring, _end: end, at, freed, missed: at, close: 0, misses: 0, deaths })
     }
 
     /// The processes that send.
@@ -92,14 +83,19 @@ impl Receiver {
     #[inline]
     pub fn receive(&mut self) -> Result<Record<'_>> {
         let (at, len) = match self.look() {
-            Look::Record(len) => (self.at, len),
-            _ => loop {
-                if let Some(found) = self.wait(None)? {
-                    break found;
-                }
-            },
+            Some(len) => (self.at, len),
+            None => self.receive_later()?,
         };
         Ok(Record { receiver: self, at, len })
+    }
+
+    #[inline(never)]
+    fn receive_later(&mut self) -> Result<(u32, usize)> {
+        loop {
+            if let Some(found) = self.wait(None)? {
+                return Ok(found);
+            }
+        }
     }
 
     /// The next record, if there is one now.
@@ -118,8 +114,8 @@ impl Receiver {
     #[inline]
     pub fn receive_timeout(&mut self, timeout: Duration) -> Result<Option<Record<'_>>> {
         let found = match self.look() {
-            Look::Record(len) => Some((self.at, len)),
-            _ => self.wait(Some(timeout))?,
+            Some(len) => Some((self.at, len)),
+            None => self.wait(Some(timeout))?,
         };
         Ok(found.map(|(at, len)| Record { receiver: self, at, len }))
     }
@@ -131,7 +127,7 @@ impl Receiver {
     pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> Result<usize> {
         let (from, mut count) = (self.at, 0);
         // A sender that goes on adding does not keep us here.
-        while self.at.wrapping_sub(from) < self.ring.units()
+        while self.at.wrapping_sub(from) < self.ring.data.units
             && let Some((at, len)) = self.found()?
         {
             each(&Record { receiver: self, at, len });
@@ -141,37 +137,50 @@ impl Receiver {
         Ok(count)
     }
 
-    /// The record at our position, if it is committed. Its header comes in the same cache line as its first bytes.
+    /// The length of the record at our position, if one is committed there. Its header comes in the same cache line as its
+    /// first bytes.
     #[inline]
-    fn look(&self) -> Look {
+    fn look(&self) -> Option<usize> {
         // Acquire: pairs with the Release in `publish`.
-        let header = self.ring.header(self.at).load(Ordering::Acquire);
-        match self.ring.possible(self.at, header) {
-            _ if header & READY == 0 => Look::Nothing,
-            Some(len) => Look::Record(len),
-            None => Look::Other(header),
+        self.ring.data.record(self.at, self.ring.data.header(self.at).load(Ordering::Acquire))
+    }
+
+    /// Where the next record is, behind a skip or not, and its length.
+    #[inline]
+    fn found(&self) -> Result<Option<(u32, usize)>> {
+        // Acquire: as in `look`.
+        let header = self.ring.data.header(self.at).load(Ordering::Acquire);
+        match self.ring.data.record(self.at, header) {
+            Some(len) => Ok(Some((self.at, len))),
+            None if header & READY == 0 => Ok(None),
+            None => self.skipped(header).map(Some),
         }
     }
 
-    /// As [`look`](Self::look): where it is, behind a skip or not, and its length.
-    fn found(&self) -> Result<Option<(u32, usize)>> {
-        let ring = &self.ring;
-        let at = match self.look() {
-            Look::Nothing => return Ok(None),
-            Look::Record(len) => return Ok(Some((self.at, len))),
-            Look::Other(header) if header & SKIP == 0 => self.at,
-            Look::Other(_) => self.at.wrapping_add(ring.before_end(self.at)),
-        };
-        let header = ring.header(at).load(Ordering::Acquire); // as in `look`
-        match ring.possible(at, header).filter(|_| header & READY != 0) {
-            Some(len) => Ok(Some((at, len))),
-            None => Err(ring.corrupt("a record has no possible length", at)),
+    /// The record behind a skip, which this header must be.
+    #[cold]
+    fn skipped(&self, header: u64) -> Result<(u32, usize)> {
+        let data = self.ring.data;
+        let skip = if header & SKIP == 0 { 0 } else { data.before_end(self.at) };
+        let at = self.at.wrapping_add(skip);
+        let found = data.record(at, data.header(at).load(Ordering::Acquire)); // as in `look`
+        found.map(|len| (at, len)).ok_or_else(|| self.ring.corrupt("a record has no possible length", at))
+    }
+
+    /// The next record; if there is none, the death of a sender that was not yet told of.
+    fn found_or_death(&mut self) -> Result<Option<(u32, usize)>> {
+        // Acquire: pairs with the Release in `bury`: what the dead had sent is there.
+        let deaths = self.ring.head().sender_deaths.load(Ordering::Acquire);
+        match self.found()? {
+            None if deaths != std::mem::replace(&mut self.deaths, deaths) => Err(died("receive from", "sender")),
+            found => Ok(found),
         }
     }
 
     #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<(u32, usize)>> {
-        if std::mem::take(&mut self.run) >= STREAM || self.close >= AT_ONCE {
+        let run = self.at.wrapping_sub(std::mem::replace(&mut self.missed, self.at));
+        if run >= STREAM || self.close >= AT_ONCE {
             (0..LAG).for_each(|_| std::hint::spin_loop());
         }
         if timeout == Some(Duration::ZERO) {
@@ -189,7 +198,7 @@ impl Receiver {
                 return Ok(Some(found));
             }
             // Its other line comes along.
-            prefetch(self.ring.payload(self.at).wrapping_add(64 - UNIT as usize));
+            prefetch(self.ring.data.payload(self.at).wrapping_add(64 - UNIT as usize));
             std::hint::spin_loop();
         }
         self.sleep(timeout)
@@ -202,16 +211,11 @@ impl Receiver {
         let ring = self.ring.clone();
         let until = Deadline::after(timeout);
         loop {
-            // Acquire: pairs with the Release in `bury`: what the dead had sent is there.
-            let deaths = ring.head().sender_deaths.load(Ordering::Acquire);
-            if let Some(found) = self.found()? {
+            if let Some(found) = self.found_or_death()? {
                 return Ok(Some(found));
             }
-            if deaths != std::mem::replace(&mut self.deaths, deaths) {
-                return Err(died("receive from", "sender"));
-            }
-            let ready = || ring.header(self.at).load(Ordering::Relaxed) & READY != 0;
-            let slept = ring.senders().sleep(until, deaths, ring.polling, ready);
+            let ready = || ring.data.header(self.at).load(Ordering::Relaxed) & READY != 0;
+            let slept = ring.senders().sleep(until, self.deaths, ring.polling, ready);
             if !slept.map_err(|error| explain("receive from", "a ring", error))? {
                 return self.found();
             }
@@ -233,16 +237,11 @@ impl Receiver {
         self.free()?;
         let ring = self.ring.clone();
         for _ in 0..TRIES {
-            // Acquire: as in `sleep`.
-            let deaths = ring.head().sender_deaths.load(Ordering::Acquire);
-            if let Some(found) = self.found()? {
+            if let Some(found) = self.found_or_death()? {
                 return Ok(Some(found));
             }
-            if deaths != std::mem::replace(&mut self.deaths, deaths) {
-                return Err(died("receive from", "sender"));
-            }
-            let ready = || ring.header(self.at).load(Ordering::Relaxed) & READY != 0;
-            let listens = ring.senders().listen(listening, waker, deaths, ready);
+            let ready = || ring.data.header(self.at).load(Ordering::Relaxed) & READY != 0;
+            let listens = ring.senders().listen(listening, waker, self.deaths, ready);
             if listens.map_err(|error| explain("receive from", "a ring", error))? {
                 return Ok(None);
             }
@@ -260,11 +259,17 @@ impl Receiver {
         Record { receiver: self, at, len }
     }
 
+    /// As [`free`](Self::free), now and then; what fails now is tried with the next.
+    #[inline(never)]
+    fn free_part(&mut self) {
+        let _ = self.free();
+    }
+
     /// Tells how far the bytes are free.
     fn free(&mut self) -> Result<()> {
         if self.freed != self.at {
             // Release: pairs with the Acquire in `fit`: we have read what will be overwritten.
-            self.ring.head().front.free.store(self.at, Ordering::Release);
+            self.ring.head().freed.0.store(self.at, Ordering::Release);
             self.freed = self.at;
             if !self.ring.polling {
                 self.ring.receivers().ring().map_err(|error| explain("wake the sender of", "a ring", error))?;
@@ -288,19 +293,21 @@ impl Deref for Record<'_> {
     fn deref(&self) -> &[u8] {
         // SAFETY: `look` checked that they lie inside the data; committed, they are ours until we free them; any bytes
         // are u8.
-        unsafe { std::slice::from_raw_parts(self.receiver.ring.payload(self.at), self.len) }
+        unsafe { std::slice::from_raw_parts(self.receiver.ring.data.payload(self.at), self.len) }
     }
 }
 
 impl Drop for Record<'_> {
     #[inline]
     fn drop(&mut self) {
+        let next = self.at.wrapping_add(units_of(self.len));
         let receiver = &mut *self.receiver;
-        receiver.at = self.at.wrapping_add(units_of(self.len));
-        receiver.run = receiver.run.saturating_add(1);
-        receiver.ring.head().front.received.store(receiver.at, Ordering::Relaxed);
-        if receiver.at.wrapping_sub(receiver.freed) > receiver.ring.units() / 8 {
-            let _ = receiver.free(); // else with the next
+        let data = receiver.ring.data;
+        receiver.at = next;
+        let told = next.wrapping_sub(receiver.freed) <= data.units / 8;
+        receiver.ring.head().received.0.store(next, Ordering::Relaxed);
+        if !told {
+            receiver.free_part();
         }
     }
 }

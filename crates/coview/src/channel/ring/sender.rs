@@ -6,13 +6,13 @@ use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::{READY, SENDERS, SKIP, SPINS, Shared, TRIES, UNIT, units_of};
+use super::{Data, READY, SENDERS, SKIP, SPINS, Shared, TRIES, UNIT, units_of};
 use crate::channel::Listening;
 use crate::channel::end::{Attached, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::primitive::Ordering;
-use crate::shared::{copy_in, prefetch_write};
+use crate::shared::{copy_record_in, prefetch_write};
 use crate::step::is_broken;
 use crate::sys::wait::Deadline;
 
@@ -27,6 +27,9 @@ pub struct Sender {
     tail: u32,
     /// How far the receiver had freed the bytes when we last looked.
     free: u32,
+    /// Units from the tail for a record that needs nothing else: known to be free, with one for the header behind it, and before
+    /// the end. None where senders take turns.
+    room: u32,
     deaths: u32,
 }
 
@@ -46,9 +49,9 @@ impl Sender {
         let places = if ring.several { SENDERS } else { 1 };
         if let Some(end) = ring.senders().attach(&ring.view, places)? {
             let deaths = head.receiver_deaths.load(Ordering::Relaxed);
-            let tail = ring.end_of_records(head.front.received.load(Ordering::Relaxed))?;
-            let free = head.front.free.load(Ordering::Acquire); // as in `fit`
-            return Ok(Sender { ring, _end: end, tail, free, deaths });
+            let tail = ring.end_of_records(head.received.0.load(Ordering::Relaxed))?;
+            let free = head.freed.0.load(Ordering::Acquire); // as in `fit`
+            return Ok(Sender { ring, _end: end, tail, free, room: 0, deaths });
         }
         let who = ring.senders().peers().next().map_or(String::new(), |peer| format!(" process {}", peer.process));
         let why =
@@ -60,7 +63,7 @@ impl Sender {
     #[inline]
     pub fn record_max(&self) -> usize {
         // With what is skipped at the end, two such records always fit in an empty ring.
-        (self.ring.capacity / 2 - 2 * UNIT) as usize
+        self.ring.data.capacity() / 2 - 2 * UNIT as usize
     }
 
     /// The process that receives, if one is attached.
@@ -74,9 +77,15 @@ impl Sender {
     /// As [`claim`](Self::claim).
     #[inline]
     pub fn send(&mut self, record: &[u8]) -> Result<()> {
-        let mut claim = self.claim(record.len())?;
-        claim.copy_from_slice(record);
-        claim.commit()
+        match self.at_once(record.len()) {
+            true => self.put(self.tail, record),
+            false => self.send_later(record),
+        }
+    }
+
+    #[inline(never)]
+    fn send_later(&mut self, record: &[u8]) -> Result<()> {
+        self.claim(record.len())?.filled(record)
     }
 
     /// Sends a record if there is room now. `false`: there is not.
@@ -95,10 +104,7 @@ impl Sender {
     #[inline]
     pub fn send_timeout(&mut self, record: &[u8], timeout: Duration) -> Result<bool> {
         match self.claim_timeout(record.len(), timeout)? {
-            Some(mut claim) => {
-                claim.copy_from_slice(record);
-                claim.commit().map(|()| true)
-            }
+            Some(claim) => claim.filled(record).map(|()| true),
             None => Ok(false),
         }
     }
@@ -111,8 +117,8 @@ impl Sender {
     #[inline]
     pub fn claim(&mut self, len: usize) -> Result<Claim<'_>> {
         let at = match self.at_once(len) {
-            Some(at) => at,
-            None => loop {
+            true => self.tail,
+            false => loop {
                 if let Some(at) = self.room(len, None)? {
                     break at;
                 }
@@ -137,8 +143,8 @@ impl Sender {
     #[inline]
     pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Option<Claim<'_>>> {
         let at = match self.at_once(len) {
-            Some(at) => Some(at),
-            None => self.room(len, Some(timeout))?,
+            true => Some(self.tail),
+            false => self.room(len, Some(timeout))?,
         };
         Ok(at.map(|at| Claim { sender: self, at, len, _thread: PhantomData }))
     }
@@ -176,28 +182,29 @@ impl Sender {
     #[inline]
     fn end_turn(&self) {
         if self.ring.several {
-            // It fails only when a peer wrote over the words.
-            let _ = self.ring.head().turn.unlock(false);
+            self.pass_turn();
         }
     }
 
-    /// Where a record of `len` bytes goes, as long as what is known to be free suffices.
+    #[inline(never)]
+    fn pass_turn(&self) {
+        // It fails only when a peer wrote over the words.
+        let _ = self.ring.head().turn.unlock(false);
+    }
+
+    /// Whether a record of `len` bytes goes at the tail, as far as is known already.
     #[inline]
-    fn at_once(&self, len: usize) -> Option<u32> {
-        match self.ring.several || len > self.record_max() {
-            true => None,
-            false => self.place(self.tail, len),
-        }
+    fn at_once(&self, len: usize) -> bool {
+        len.div_ceil(UNIT as usize) < self.room as usize
     }
 
     /// Where a record goes that begins at `tail` or, if it does not fit before the end, at the front; if that is free.
-    #[inline]
     fn place(&self, tail: u32, len: usize) -> Option<u32> {
         let need = units_of(len);
-        let before_end = self.ring.before_end(tail);
+        let before_end = self.ring.data.before_end(tail);
         let skipped = if need > before_end { before_end } else { 0 };
         // And behind it a header that says "nothing yet".
-        let room = self.ring.units() - (skipped + need + 1);
+        let room = self.ring.data.units - (skipped + need + 1);
         (tail.wrapping_sub(self.free) <= room).then(|| tail.wrapping_add(skipped))
     }
 
@@ -207,8 +214,8 @@ impl Sender {
             return Ok(Some(at));
         }
         // Acquire: pairs with the Release in `free`.
-        self.free = self.ring.head().front.free.load(Ordering::Acquire);
-        if tail.wrapping_sub(self.free) > self.ring.units() {
+        self.free = self.ring.head().freed.0.load(Ordering::Acquire);
+        if tail.wrapping_sub(self.free) > self.ring.data.units {
             return Err(self.ring.corrupt("the receiver is ahead of the sender", self.free));
         }
         Ok(self.place(tail, len))
@@ -225,8 +232,14 @@ impl Sender {
             Ok(None) if timeout != Some(Duration::ZERO) => self.wait(len, timeout),
             at => at,
         };
-        if !matches!(at, Ok(Some(_))) {
-            self.end_turn();
+        match at {
+            Ok(Some(_)) if !self.ring.several => {
+                let free = self.ring.data.units - self.tail.wrapping_sub(self.free);
+                // No more than the longest record takes.
+                self.room = (free - 1).min(self.ring.data.before_end(self.tail)).min(units_of(self.record_max()));
+            }
+            Ok(Some(_)) => (),
+            _ => self.end_turn(),
         }
         at
     }
@@ -255,7 +268,7 @@ impl Sender {
             if deaths != std::mem::replace(&mut self.deaths, deaths) {
                 return Err(died("send to", "receiver"));
             }
-            let ready = || head.front.free.load(Ordering::Relaxed) != self.free;
+            let ready = || head.freed.0.load(Ordering::Relaxed) != self.free;
             if ring.receivers().listen(listening, waker, deaths, ready).map_err(failed)? {
                 return Ok(false);
             }
@@ -292,7 +305,7 @@ impl Sender {
             if deaths != std::mem::replace(&mut self.deaths, deaths) {
                 return Err(died("send to", "receiver"));
             }
-            let ready = || head.front.free.load(Ordering::Relaxed) != self.free;
+            let ready = || head.freed.0.load(Ordering::Relaxed) != self.free;
             let slept = ring.receivers().sleep(until, deaths, ring.polling, ready);
             if !slept.map_err(|error| explain("send to", "a ring", error))? {
                 return Ok(None);
@@ -302,6 +315,12 @@ impl Sender {
 }
 
 impl Claim<'_> {
+    /// Sends this record, for which it was claimed.
+    #[inline]
+    fn filled(self, record: &[u8]) -> Result<()> {
+        self.sender.put(self.at, record)
+    }
+
     /// Leaves all but the first `len` bytes out.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
@@ -313,41 +332,63 @@ impl Claim<'_> {
     /// The system's, when the receiver was to be woken; the record is sent all the same.
     #[inline]
     pub fn commit(self) -> Result<()> {
-        let (ring, tail) = (&self.sender.ring, self.sender.tail);
-        let next = self.at.wrapping_add(units_of(self.len));
-        let header = self.len as u64;
-        if is_broken("ring: the header before the record") {
-            ring.header(self.at).store(READY | header, Ordering::Release);
-            (0..100).for_each(|_| std::hint::spin_loop());
-        }
-        ring.header(next).store(0, Ordering::Relaxed);
-        if self.at != tail {
-            ring.header(self.at).store(READY | header, Ordering::Relaxed);
-        }
-        let first = if self.at == tail { header } else { SKIP };
-        self.sender.publish(first, next)
+        let (data, tail) = (self.sender.ring.data, self.sender.tail);
+        self.sender.seal(data, tail, self.at, self.len)
     }
 }
 
+// What these know of the sender they are given: behind a store to the ring it would be read again.
 impl Sender {
+    /// Copies a record to where there is room for it, and sends it.
+    #[inline]
+    fn put(&mut self, at: u32, record: &[u8]) -> Result<()> {
+        let (data, tail) = (self.ring.data, self.tail);
+        // SAFETY: (1), (3): `room` found these bytes free, and records begin with a unit; (2): nobody has a `&[u8]` of
+        // shared memory but of what was received, which is not free.
+        unsafe { copy_record_in(record, data.payload(at)) };
+        self.seal(data, tail, at, record.len())
+    }
+
+    /// Sends the record that lies at a position: the tail, or the front if there was no room for it before the end.
+    #[inline]
+    fn seal(&mut self, data: Data, tail: u32, at: u32, len: usize) -> Result<()> {
+        let next = at.wrapping_add(units_of(len));
+        let header = READY | len as u64;
+        if is_broken("ring: the header before the record") {
+            data.header(at).store(header, Ordering::Release);
+            (0..100).for_each(|_| std::hint::spin_loop());
+        }
+        data.header(next).store(0, Ordering::Relaxed);
+        if at == tail {
+            return self.publish(data, tail, header, next);
+        }
+        data.header(at).store(header, Ordering::Relaxed);
+        self.publish(data, tail, READY | SKIP, next)
+    }
+
     /// Hands over what was written from the tail to `next`, which begins with this header: the step before which nothing was
     /// sent, and after which all is.
     #[inline]
-    fn publish(&mut self, first: u64, next: u32) -> Result<()> {
-        let ring = &self.ring;
+    fn publish(&mut self, data: Data, tail: u32, first: u64, next: u32) -> Result<()> {
+        let room = self.room.saturating_sub(next.wrapping_sub(tail));
+        (self.tail, self.room) = (next, room);
         // Release: pairs with the Acquire in `look` and in `end_of_records`.
-        ring.header(self.tail).store(READY | first, Ordering::Release);
-        self.tail = next;
-        if next.wrapping_add(CLAIMED).wrapping_sub(self.free) <= ring.units() {
-            prefetch_write(ring.payload(next.wrapping_add(CLAIMED)));
+        data.header(tail).store(first, Ordering::Release);
+        if room > CLAIMED {
+            prefetch_write(data.payload(next.wrapping_add(CLAIMED)));
         }
-        if ring.several {
-            ring.head().tail.store(next, Ordering::Relaxed);
+        if self.ring.several {
+            self.ring.head().tail.store(next, Ordering::Relaxed);
         }
-        if ring.polling {
-            return Ok(());
+        match self.ring.polling || !self.ring.senders().bell.word().is_heard() {
+            true => Ok(()),
+            false => self.wake(),
         }
-        ring.senders().ring().map_err(|error| explain("wake the receiver of", "a ring", error))
+    }
+
+    #[cold]
+    fn wake(&self) -> Result<()> {
+        self.ring.senders().bell.word().wake().map_err(|error| explain("wake the receiver of", "a ring", error))
     }
 }
 
@@ -357,7 +398,7 @@ impl Deref for Claim<'_> {
     #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `room` found these bytes free: inside the data, read by nobody who keeps the protocol; any bytes are u8.
-        unsafe { std::slice::from_raw_parts(self.sender.ring.payload(self.at), self.len) }
+        unsafe { std::slice::from_raw_parts(self.sender.ring.data.payload(self.at), self.len) }
     }
 }
 
@@ -365,7 +406,7 @@ impl DerefMut for Claim<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`; and `self` is borrowed.
-        unsafe { std::slice::from_raw_parts_mut(self.sender.ring.payload(self.at), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.sender.ring.data.payload(self.at), self.len) }
     }
 }
 
@@ -396,21 +437,21 @@ impl Batch<'_> {
         let Some(at) = self.sender.fit(here, record.len())? else {
             return Ok(false);
         };
-        let ring = &self.sender.ring;
-        // SAFETY: `fit` found these bytes free; the record is memory of this process.
-        unsafe { copy_in(record, ring.payload(at)) };
-        let header = record.len() as u64;
+        let data = self.sender.ring.data;
+        // SAFETY: as in `put`.
+        unsafe { copy_record_in(record, data.payload(at)) };
+        let header = READY | record.len() as u64;
         self.next = at.wrapping_add(units_of(record.len()));
-        ring.header(self.next).store(0, Ordering::Relaxed);
+        data.header(self.next).store(0, Ordering::Relaxed);
         if at != here {
-            ring.header(at).store(READY | header, Ordering::Relaxed);
+            data.header(at).store(header, Ordering::Relaxed);
         }
-        let begin = if at == here { header } else { SKIP };
+        let begin = if at == here { header } else { READY | SKIP };
         if here == self.sender.tail {
             // Stored last: so nobody gets to the others before the whole batch is committed.
             self.first = begin;
         } else {
-            ring.header(here).store(READY | begin, Ordering::Relaxed);
+            data.header(here).store(begin, Ordering::Relaxed);
         }
         Ok(true)
     }
@@ -422,7 +463,7 @@ impl Batch<'_> {
     pub fn commit(self) -> Result<()> {
         match self.next == self.sender.tail {
             true => Ok(()),
-            false => self.sender.publish(self.first, self.next),
+            false => self.sender.publish(self.sender.ring.data, self.sender.tail, self.first, self.next),
         }
     }
 }

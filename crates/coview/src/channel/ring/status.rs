@@ -2,7 +2,7 @@
 
 use std::mem::offset_of;
 
-use super::{End, Front, Head, READY, SENDERS, SKIP, UNIT};
+use super::{End, Head, READY, SENDERS, SKIP, UNIT};
 use crate::channel::frames::Policy;
 use crate::channel::status::{Bytes, Channel, Look, Receiver, unnumbered};
 use crate::error::Result;
@@ -21,8 +21,7 @@ pub(in crate::channel) fn status(look: &Look<'_>) -> Result<Channel> {
         return Err(look.corrupt("its capacity cannot be"));
     }
     let bytes = look.first(data as u64 + capacity)?;
-    let [free_at, received_at] =
-        [offset_of!(Front, free), offset_of!(Front, received)].map(|at| offset_of!(Head, front) + at);
+    let [free_at, received_at] = [offset_of!(Head, freed), offset_of!(Head, received)];
     let (mut position, mut waiting) = (0, (0, 0));
     for _ in 0..TRIES {
         position = bytes.u32(received_at)?;

@@ -189,15 +189,21 @@ impl<'a> CommitWord<'a> {
     /// Wakes who sleeps for what this thread has stored just before. If it dies in the middle, those it is a peer of wake by that.
     #[inline]
     pub(crate) fn ring(self) -> io::Result<()> {
-        light_fence(); // pairs with the heavy one in `sleep_beside`
-        match self.word.load(Ordering::Relaxed) & SLEEPERS {
-            0 => Ok(()),
-            _ => self.wake(),
+        match self.is_heard() {
+            true => self.wake(),
+            false => Ok(()),
         }
     }
 
+    /// Whether somebody sleeps for what this thread has stored just before, who must be woken then.
+    #[inline]
+    pub(crate) fn is_heard(self) -> bool {
+        light_fence(); // pairs with the heavy one in `sleep_beside`
+        self.word.load(Ordering::Relaxed) & SLEEPERS != 0
+    }
+
     #[cold]
-    fn wake(self) -> io::Result<()> {
+    pub(crate) fn wake(self) -> io::Result<()> {
         self.commit(|rings| Some(rings.wrapping_add(1))).map(drop)
     }
 }
