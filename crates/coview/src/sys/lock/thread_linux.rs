@@ -116,6 +116,7 @@ fn find_me() -> io::Result<Me> {
         let why = "this C library registers no robust list, so the death of a lock's owner would go unnoticed";
         return Err(Refusal::Unsupported(why.into()).into());
     }
+    let namespace = pid_namespace()?;
     // A thread that is ending has no end any more: its anchors are lost then.
     let _ = END.try_with(|_| ());
     // A fork child goes on with its copies: another thread of its parent may just have had the list of spare ones locked.
@@ -126,7 +127,7 @@ fn find_me() -> io::Result<Me> {
         head,
         offset,
         anchors,
-        namespace: pid_namespace(),
+        namespace,
     });
     for anchor in anchors.into_iter().rev() {
         // SAFETY: it is this thread's anchor from now on.
@@ -310,7 +311,12 @@ impl Drop for Pending {
 }
 
 /// Which PID namespace this thread is in. Thread numbers mean something only there.
-fn pid_namespace() -> u64 {
+/// Where there is no /proc, 0.
+fn pid_namespace() -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino())
+    match std::fs::metadata("/proc/self/ns/pid") {
+        Ok(meta) => Ok(meta.ino()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
 }
