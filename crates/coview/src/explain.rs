@@ -43,7 +43,10 @@ fn of_code(error: &io::Error) -> (ErrorKind, String) {
         io::ErrorKind::InvalidInput => (ErrorKind::InvalidInput, ""),
         _ => (ErrorKind::Os, "; `coview doctor` shows limits that may be in the way"),
     };
-    (kind, format!("{error}{hint}"))
+    match sys::health::limit(error) {
+        Some(limit) => (kind, format!("{error}: {limit}")),
+        None => (kind, format!("{error}{hint}")),
+    }
 }
 
 /// The error for a name that no live object has.

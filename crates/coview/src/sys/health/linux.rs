@@ -1,7 +1,8 @@
 //! The checks on Linux.
 
-use std::fs;
+use std::{fs, io};
 
+use rustix::io::Errno;
 use rustix::process::Resource;
 
 use super::{Check, Verdict};
@@ -24,6 +25,23 @@ pub(crate) fn checks() -> Vec<Check> {
     all.push(open_to_all());
     all.push(sight());
     all
+}
+
+/// The limit that an error of the system speaks of.
+pub(crate) fn limit(error: &io::Error) -> Option<&'static str> {
+    Some(match Errno::from_io_error(error)? {
+        Errno::MFILE => "this process may have no more descriptors (`ulimit -n`)",
+        Errno::NFILE => "this machine may have no more files open (sysctl fs.file-max)",
+        Errno::AGAIN => {
+            "this user may have no more threads or locked memory (`ulimit -u`, `ulimit -l`, pids.max of the cgroup)"
+        }
+        Errno::NOLCK => "the kernel has no memory for more locks",
+        Errno::NOMEM => {
+            "this process may have no more mappings or addresses (sysctl vm.max_map_count, `ulimit -v`), or the machine no memory"
+        }
+        Errno::NOSPC => "/dev/shm has no room, or no inodes, for another object; run `coview gc` or make it larger",
+        _ => return None,
+    })
 }
 
 fn kernel() -> Check {

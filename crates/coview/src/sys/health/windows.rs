@@ -20,6 +20,11 @@ pub(crate) fn checks() -> Vec<Check> {
     [memory(), system(), Some(global())].into_iter().flatten().collect()
 }
 
+/// The limit that an error of the system speaks of: its own text says so.
+pub(crate) fn limit(_error: &std::io::Error) -> Option<&'static str> {
+    None
+}
+
 fn memory() -> Option<Check> {
     let (room, limit) = available_memory()?;
     let found = format!("{room} of {limit} bytes can still be committed");
