@@ -54,7 +54,7 @@ pub(crate) fn wait_for_stop(pid: i32, patience: Option<Duration>) -> Option<i32>
         // SAFETY: the status goes to a variable of ours.
         match unsafe { libc::waitpid(pid, &raw mut status, flags) } {
             0 if patience.is_some_and(|p| start.elapsed() > p) => return None,
-            0 => std::hint::spin_loop(),
+            0 => std::thread::yield_now(), // to the victim, on the same processor
             got if got == pid => return Some(status),
             _ => panic!("waitpid: {}", std::io::Error::last_os_error()),
         }
@@ -80,10 +80,11 @@ pub(crate) fn start(prepare_and_run: &dyn Fn(&dyn Fn())) -> i32 {
     if pid == 0 {
         // SAFETY: asks to be traced by the parent.
         unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
-        prepare_and_run(&stop_here);
-        stop_here();
+        // It must not unwind into what the parent was doing.
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| prepare_and_run(&stop_here)));
+        ran.iter().for_each(|()| stop_here());
         // SAFETY: ends the victim without running the parent's exit handlers.
-        unsafe { libc::_exit(0) };
+        unsafe { libc::_exit(101) };
     }
     let status = wait_for_stop(pid, None).unwrap_or(0);
     assert_eq!(stopped_by(status), Some(libc::SIGSTOP), "the victim did not reach its beginning: {status:#x}");

@@ -9,6 +9,8 @@
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused))]
 #![allow(unsafe_code, missing_docs)]
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod calls;
 #[cfg(target_os = "linux")]
 mod channel;
 #[cfg(target_os = "linux")]
@@ -23,6 +25,8 @@ mod messages;
 mod mutants;
 #[cfg(target_os = "linux")]
 mod named;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod objects;
 #[cfg(target_os = "linux")]
 mod placed;
 
@@ -31,6 +35,10 @@ type Sweeps = &'static [fn()];
 
 #[cfg(target_os = "linux")]
 const AREAS: &[(&str, Sweeps)] = &[
+    #[cfg(target_arch = "x86_64")]
+    ("calls", &[calls::kill_at_calls, calls::faults]),
+    #[cfg(target_arch = "x86_64")]
+    ("objects", &[calls::kill_at_instructions]),
     (
         "named",
         &[
