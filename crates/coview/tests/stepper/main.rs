@@ -37,7 +37,8 @@ type Sweeps = &'static [fn()];
 const AREAS: &[(&str, Sweeps)] = &[
     #[cfg(target_arch = "x86_64")]
     ("calls", &[calls::kill_at_calls, calls::faults]),
-    #[cfg(target_arch = "x86_64")]
+    // Not optimised they are ten times as long; killed at every call they are anyway.
+    #[cfg(all(target_arch = "x86_64", not(debug_assertions)))]
     ("objects", &[calls::kill_at_instructions]),
     (
         "named",

@@ -1,0 +1,4 @@
+//! `cargo fuzz run latest`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|tape: &[u8]| coview_fuzz::play("latest", tape));

@@ -1,0 +1,4 @@
+//! `cargo fuzz run tickets`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|tape: &[u8]| coview_fuzz::play("tickets", tape));
