@@ -12,7 +12,7 @@ use coview::{Access, ErrorKind, Mapping, MappingOptions};
 
 const MIB: u64 = 1 << 20;
 
-const ROLES: [(&str, Role); 9] = [
+const ROLES: [(&str, Role); 12] = [
     ("commit", commit),
     ("reserve", reserve),
     ("make_room", make_room),
@@ -22,6 +22,9 @@ const ROLES: [(&str, Role); 9] = [
     ("file_size", file_size),
     ("address_space", address_space),
     ("descriptors", descriptors),
+    ("mappings", mappings),
+    ("inodes", inodes),
+    ("group", group),
 ];
 
 #[test]
@@ -309,7 +312,7 @@ fn descriptors(args: &[String]) {
         }
     };
     assert_eq!(refusal.kind(), ErrorKind::Os, "{refusal:?}");
-    assert!(refusal.to_string().contains("Too many open files"), "{refusal}");
+    assert!(refusal.to_string().contains("ulimit -n"), "{refusal}");
     assert!(held.len() > 40, "an object costs one descriptor, not more: {}", held.len());
     let first = held.swap_remove(0);
     let view = first.view(Access::ReadWrite).expect("a view costs none");
@@ -320,5 +323,111 @@ fn descriptors(args: &[String]) {
     }
     drop(view);
     Mapping::create(&format!("{}again", args[0]), 4096).expect("there are descriptors again");
+    say("done");
+}
+
+#[test]
+fn no_mappings_left() {
+    let mut child = Child::start("mappings", &[]);
+    child.expect("done");
+    child.wait();
+}
+
+/// Until the process has as many as the kernel allows (vm.max_map_count).
+fn mappings(_: &[String]) {
+    let most = std::fs::read_to_string("/proc/sys/vm/max_map_count").expect("it can be read");
+    let most: usize = most.trim().parse().expect("a number");
+    if most > 1 << 20 {
+        println!("note: left out, since vm.max_map_count is {most}");
+        return say("done");
+    }
+    let mapping = MappingOptions::new().size(4096).create_unnamed().expect("there is memory");
+    let mut views = Vec::new();
+    let refusal = loop {
+        match mapping.view(Access::Read) {
+            Ok(view) => views.push(view),
+            Err(error) => break error,
+        }
+    };
+    assert!(views.len() > most / 2 && views.len() <= most, "{} of {most}", views.len());
+    assert_eq!(refusal.kind(), ErrorKind::OutOfMemory, "{refusal:?}");
+    assert!(refusal.to_string().contains("max_map_count"), "{refusal}");
+    views.truncate(most / 2);
+    mapping.view(Access::ReadWrite).expect("there is room again").write(0, b"fine").expect("it can be written");
+    say("done");
+}
+
+#[test]
+fn no_inodes_left() {
+    if let Some(command) = private_shm(&command("inodes", &[]), "64m,nr_inodes=9", "inodes") {
+        let mut child = Child::spawn(command);
+        child.expect("done");
+        child.wait();
+    }
+}
+
+fn inodes(_: &[String]) {
+    let mut held = Vec::new();
+    let refusal = loop {
+        match Mapping::create(&format!("{}", held.len()), 4096) {
+            Ok(mapping) => held.push(mapping),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refusal.kind(), ErrorKind::OutOfMemory, "{refusal:?}");
+    assert!(refusal.to_string().contains("inodes"), "{refusal}");
+    assert_eq!(left(), held.len());
+    held.pop();
+    Mapping::create("again", 4096).expect("there is one again");
+    say("done");
+}
+
+/// A control group, where this machine lets us make one; removed when dropped.
+struct Group(std::path::PathBuf);
+
+impl Group {
+    /// With so many bytes of memory, version 2 or 1.
+    fn new(bytes: u64) -> std::io::Result<Group> {
+        let name = format!("coview-test-{}", std::process::id());
+        let (root, limit) = match std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            true => ("/sys/fs/cgroup", "memory.max"),
+            false => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        };
+        let group = Group(std::path::Path::new(root).join(name));
+        std::fs::create_dir(&group.0)?;
+        std::fs::write(group.0.join(limit), bytes.to_string())?;
+        Ok(group)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn the_memory_of_a_control_group() {
+    let group = match Group::new(32 * MIB) {
+        Ok(group) => group,
+        Err(error) => return println!("note: left out, since no control group can be made here: {error}"),
+    };
+    let here = Place::new("group");
+    let mut child = Child::start("group", &[&here.name("x"), &group.0.to_string_lossy()]);
+    child.expect("done");
+    child.wait();
+}
+
+/// More than the group has is an error, and nobody is killed for it.
+fn group(args: &[String]) {
+    let [name, group] = args else { panic!("two arguments") };
+    std::fs::write(format!("{group}/cgroup.procs"), std::process::id().to_string()).expect("root may move it");
+    for attempt in [Mapping::create(name, 64 * MIB), MappingOptions::new().size(64 * MIB).create_unnamed()] {
+        let error = attempt.expect_err("the group has not so much");
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error:?}");
+        assert!(error.to_string().contains("cgroup"), "{error}");
+    }
+    let mapping = Mapping::create(name, MIB).expect("so much it has");
+    mapping.view(Access::ReadWrite).expect("it can be mapped").write(0, &[1; 1 << 20]).expect("it is committed");
     say("done");
 }
