@@ -38,9 +38,22 @@ crash POINTS="60":
     COVIEW_STEP_POINTS={{ POINTS }} RUSTFLAGS="--cfg coview_step" CARGO_TARGET_DIR=target/step \
         cargo test --release --locked -p coview --test stepper
 
-# The storm and the soak: processes that are killed at random, for minutes
-soak *args:
-    cargo test --release -p coview --test storm --test soak -- --ignored --nocapture {{ args }}
+# Uses everything and kills at random, for a DURATION (`90`, `10m`, `8h`); the same SEED decides the same
+soak DURATION="10m" SEED="1":
+    COVIEW_SOAK={{ DURATION }} COVIEW_SEED={{ SEED }} cargo test --release --locked -p coview --test soak -- --nocapture
+
+# Scribbles over the memory of TARGET, or of each, for so many SECONDS, led by what the tapes reach; needs cargo-fuzz and a nightly
+# toolchain. `just test` plays some random tapes
+fuzz TARGET="" SECONDS="60":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    mkdir -p fuzz/artifacts && cd fuzz
+    for target in {{ if TARGET == "" { "$(cargo +nightly fuzz list --fuzz-dir .)" } else { TARGET } }}; do
+        cargo +nightly fuzz run --fuzz-dir . "$target" -- -max_total_time={{ SECONDS }} -timeout=20 -print_final_stats=1 2>&1 |
+            tee "artifacts/$target.log" | awk -v target="$target" '
+                /panicked|SUMMARY|ERROR|deadly|Test unit written/ { print }
+                /^stat::number_of_executed_units/ { print "count fuzz executions: " target " " $2 }'
+    done
 
 # How fast: the library's calls (`cargo bench -p coview`), then two processes beside their peers, who get ARGS
 bench *args:

@@ -4,41 +4,22 @@
 //! the object it holds. A worker enters an id once it has the object and strikes it out before it lets go, so an entry
 //! of a worker that is not dying is a hold. An object's id is its first word, set once by whoever finds it zero.
 
-mod common;
-
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::place::Place;
-use common::{Dice, command, number};
 use coview::{Access, Disposition, ErrorKind, Mapping, MappingOptions, View, inspect};
+
+use crate::HANG;
+use crate::common::place::Place;
+use crate::common::{self, Dice, command};
 
 const WORKERS: usize = 8;
 const NAMES: usize = 3;
 const SIZE: u64 = 8192;
 /// Where each worker's stamp stands in an object: zero or the object's id.
 const STAMPS: usize = 4096;
-/// Far above the longest wait for a name in transition.
-const HANG: Duration = Duration::from_secs(20);
-
-#[test]
-fn child() {
-    common::child(&[("worker", worker)]);
-}
-
-#[test]
-fn storm_of_seconds() {
-    storm("short", 4);
-}
-
-/// `COVIEW_STORM_SECONDS=3600 cargo test --release --test storm -- --ignored --nocapture`
-#[test]
-#[ignore = "as long as COVIEW_STORM_SECONDS says"]
-fn storm_as_long_as_asked() {
-    storm("long", number("COVIEW_STORM_SECONDS").unwrap_or(60));
-}
 
 /// The table. Words of the file, by index.
 struct Oracle(View);
@@ -144,7 +125,7 @@ struct Worker {
 }
 
 /// Arguments: the oracle's file, which worker, a seed, the names.
-fn worker(args: &[String]) {
+pub(crate) fn worker(args: &[String]) {
     let [oracle, me, seed, names @ ..] = args else { panic!("four arguments and more") };
     let (me, seed): (usize, u64) = (me.parse().expect("a number"), seed.parse().expect("a number"));
     let worker = Worker { me, oracle: Oracle::open(oracle), names: names.to_vec(), dice: Dice::new(seed) };
@@ -346,15 +327,14 @@ impl Supervisor<'_> {
     }
 }
 
-fn storm(what: &str, seconds: u64) {
-    let here = Place::new(&format!("storm-{what}"));
-    let seed = number("COVIEW_STORM_SEED").unwrap_or(u64::from(std::process::id()));
+pub(crate) fn storm(time: Duration, seed: u64) {
+    let here = Place::new("storm");
     let dice = Dice::new(seed);
     let path = here.path("oracle").to_string_lossy().into_owned();
     let names = vec![here.name("a"), here.name("b"), here.global("a")];
     let mut supervisor = Supervisor { oracle: Oracle::open(&path), path, names, dice: &dice, deaths: 0 };
     let mut posts: Vec<Post> = (0..WORKERS).map(|me| supervisor.start(me)).collect();
-    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let deadline = Instant::now() + time;
     while Instant::now() < deadline {
         // The pace of the storm, not a synchronisation.
         std::thread::sleep(Duration::from_micros(dice.below(4000)));
@@ -390,6 +370,7 @@ fn report(supervisor: &Supervisor<'_>, here: &Place, seed: u64) {
         supervisor.deaths,
         Duration::from_nanos(slowest),
     );
+    println!("count soak operations: mapping {operations}\ncount soak: killed {}", supervisor.deaths);
     inspect::sweep(false).expect("it can be swept");
     assert_eq!(here.remains(), [""; 0], "after the sweep");
     assert!(created > 0 && opened > 0 && absent > 0 && supervisor.deaths > 0, "a storm, not a breeze");
