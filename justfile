@@ -55,6 +55,10 @@ fuzz TARGET="" SECONDS="60":
                 /^stat::number_of_executed_units/ { print "count fuzz executions: " target " " $2 }'
     done
 
+# The table of docs/reliability.md: what tries to break the library, in its short form, or with `--long POINTS SECONDS DURATION`
+reliability *args:
+    cargo xtask reliability {{ args }}
+
 # How fast: the library's calls (`cargo bench -p coview`), then two processes beside their peers, who get ARGS
 bench *args:
     cargo bench -p coview

@@ -1,7 +1,8 @@
-//! The house's own chores: laws, the C header, installing the C library, the tests under Wine.
+//! The house's own chores: laws, the C header, installing the C library, what was tried to break it, the tests under Wine.
 
 mod header;
 mod install;
+mod reliability;
 mod tidy;
 mod windows;
 
@@ -26,6 +27,8 @@ enum Chore {
     Header(header::Options),
     /// Build the C library and install it with its headers, for pkg-config and CMake
     Install(install::Options),
+    /// Run what tries to break the library, and print the table of docs/reliability.md
+    Reliability(reliability::Options),
     /// Build for Windows and run the tests under Wine
     Windows(windows::Options),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(&root),
         Chore::Header(options) => header::run(&root, &options),
         Chore::Install(options) => install::run(&root, &options),
+        Chore::Reliability(options) => reliability::run(&root, &options),
         Chore::Windows(options) => windows::run(&root, &options),
     }
 }
