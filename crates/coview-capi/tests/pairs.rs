@@ -67,7 +67,7 @@ fn a_region_that_c_made() {
     let mut writer = peer(&["region-create", &name]);
     writer.says("ready");
     let region = Region::<Student>::open(&name).unwrap();
-    assert_eq!(region.read(), student());
+    assert_eq!(region.read().unwrap(), student());
     assert!(Region::<[u32; 6]>::open(&name).unwrap_err().to_string().contains("found `Student`"));
     region.write(&Student { id: 7, ..student() }).unwrap();
     writer.go_on();

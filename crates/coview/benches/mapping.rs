@@ -115,6 +115,53 @@ mod linux {
         }
     }
 
+    /// What it costs that somebody else may truncate a file: checked reads of it, against those of a sealed one and bare copies;
+    /// mapping it; and one time that somebody does.
+    fn guard() {
+        let file = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+        for size in [8_usize, 1 << 20] {
+            file.as_file().set_len(1 << 20).unwrap();
+            let guarded = MappingOptions::new().file(file.path()).create_unnamed().unwrap();
+            let sealed = MappingOptions::new().size(1 << 20).create_unnamed().unwrap();
+            let views = [guarded, sealed].map(|mapping| mapping.view(Access::ReadWrite).unwrap());
+            views.iter().for_each(|view| view.write(0, &vec![7; 1 << 20]).unwrap());
+            let target = std::cell::RefCell::new(vec![0; size]);
+            let calls = if size == 8 { 200_000 } else { 16 };
+            let read = |view: &coview::View| view.read(0, black_box(&mut target.borrow_mut()[..])).unwrap();
+            let (ours, bare) = duel(calls, || read(&views[0]), || read(&views[1]));
+            let note = format!("{ours:.2} ns where somebody may truncate, {bare:.2} ns where nobody may");
+            bar(&format!("guarded_read_{size}"), ours / bare, true, 1.05, &note);
+            let source = views[0].as_ptr();
+            let (ours, bare) = duel(
+                calls,
+                || read(&views[0]),
+                || {
+                    // SAFETY: both have `size` bytes and are apart; nobody writes or truncates meanwhile.
+                    unsafe {
+                        std::ptr::copy_nonoverlapping(
+                            black_box(source),
+                            black_box(target.borrow_mut().as_mut_ptr()),
+                            size,
+                        )
+                    }
+                },
+            );
+            let note = format!("{ours:.2} ns, a bare copy {bare:.2} ns");
+            println!("     guarded_read_{size} to a bare copy: {:.2}   ({note})", ours / bare);
+        }
+        let recover = || {
+            file.as_file().set_len(1 << 20).unwrap();
+            let mapping = MappingOptions::new().file(file.path()).create_unnamed().unwrap();
+            let view = mapping.view(Access::Read).unwrap();
+            file.as_file().set_len(0).unwrap();
+            let start = Instant::now();
+            let refused = view.read(0, &mut [0]).is_err();
+            (start.elapsed().as_nanos() as f64, refused)
+        };
+        let times = (0..1000).map(|_| recover()).filter(|(_, refused)| *refused).map(|(time, _)| time);
+        println!("     the first read of what somebody truncated: {:.0} ns", median(times));
+    }
+
     fn sum(bytes: &[u8]) -> u64 {
         bytes.as_chunks::<8>().0.iter().fold(0, |sum: u64, word| sum.wrapping_add(u64::from_le_bytes(*word)))
     }
@@ -237,6 +284,7 @@ mod linux {
         create(1 << 20, 1.5);
         open();
         copy();
+        guard();
         scan();
         flat();
     }

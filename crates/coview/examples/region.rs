@@ -26,7 +26,7 @@ mod yesterday {
 }
 
 fn reader(name: &str) -> Result<()> {
-    let weather = Region::<Weather>::open(name)?.read();
+    let weather = Region::<Weather>::open(name)?.read()?;
     let station = String::from_utf8_lossy(&weather.station);
     println!("{}: {:?}", station.trim_end_matches('\0'), weather.celsius);
     println!("{}", Region::<yesterday::Weather>::open(name).unwrap_err());

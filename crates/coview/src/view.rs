@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::{Access, Mapping, Object, Protection, out_of_range};
 pub use crate::shared::Atomic;
-use crate::shared::{copy_in, copy_out};
 use crate::sync::Placed;
+use crate::sys::guard;
 pub use crate::sys::mapping::Advice;
 use crate::sys::mapping::{RawView, granularity};
 
@@ -26,9 +26,9 @@ use crate::sys::mapping::{RawView, granularity};
 /// [`write`](View::write) copy, [`atomic`](View::atomic) gives atomics, and slices are `unsafe`. A peer that writes while
 /// one reads can make a copy a mixture of old and new bytes, no more.
 ///
-/// If the file behind a mapping is truncated by somebody while a view of it is used, the access raises `SIGBUS`
-/// on Linux; memory-backed mappings cannot be made to fault by peers that follow the access list's spirit
-/// (`docs/platforms.md` has the details).
+/// If somebody truncates the file behind it while it is used, nobody dies: checked calls say [`ErrorKind::Vanished`] from then on
+/// for what is gone, and [`vanished`](View::vanished) says from where. Whoever looks by an atomic, a pointer or a slice finds zeros
+/// there on Linux, which are this view's own, and on Windows gets the system's in-page error (`docs/security.md` has the details).
 #[doc(alias = "MapViewOfFile")]
 #[doc(alias = "mmap")]
 pub struct View {
@@ -225,6 +225,48 @@ impl View {
         self.raw.base().wrapping_add(self.lead)
     }
 
+    /// From which offset on its bytes have vanished: somebody truncated the file behind it, or its device failed, and an
+    /// access noticed. What is before that is what it was; in its last page a file that has become shorter ends with zeros.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use coview::{Access, ErrorKind, MappingOptions};
+    ///
+    /// let path = std::env::temp_dir().join(format!("doc-vanished-{}.bin", std::process::id()));
+    /// let mapping = MappingOptions::new().size(1 << 20).file(&path).create_unnamed()?;
+    /// let view = mapping.view(Access::Read)?;
+    /// let truncated = std::fs::File::options().write(true).open(&path).unwrap().set_len(0).is_ok(); // Windows refuses
+    /// if truncated {
+    ///     assert_eq!(view.read(9000, &mut [0]).unwrap_err().kind(), ErrorKind::Vanished);
+    ///     assert!(view.vanished().is_some_and(|from| from <= 9000));
+    /// }
+    /// # drop((view, mapping)); std::fs::remove_file(path).unwrap();
+    /// # Ok::<(), coview::Error>(())
+    /// ```
+    pub fn vanished(&self) -> Option<usize> {
+        let lost = self.raw.guard().lost().saturating_sub(self.as_ptr().addr());
+        (lost < self.len).then_some(lost)
+    }
+
+    /// Refuses what is known to have vanished.
+    #[inline]
+    fn check_there<T>(&self, operation: &'static str, at: *const T) -> Result<()> {
+        let there = self.raw.guard().lost() >= at.addr() + size_of::<T>();
+        if there { Ok(()) } else { Err(self.gone(operation)) }
+    }
+
+    /// Refuses if any of it is known to have vanished.
+    #[inline]
+    pub(crate) fn check_whole(&self, operation: &'static str) -> Result<()> {
+        if self.raw.guard().lost() == usize::MAX { Ok(()) } else { Err(self.gone(operation)) }
+    }
+
+    #[cold]
+    fn gone(&self, operation: &'static str) -> Error {
+        explain(operation, &self.object, guard::vanished().into())
+    }
+
     #[inline]
     fn check(&self, operation: &'static str, offset: usize, len: usize) -> Result<()> {
         match offset.checked_add(len) {
@@ -284,14 +326,17 @@ impl View {
     /// Copies bytes out, from `offset` in the view.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfRange`]; of a reserved mapping also for bytes that are not committed.
+    /// [`ErrorKind::OutOfRange`]; of a reserved mapping also for bytes that are not committed. [`ErrorKind::Vanished`]: `into` holds
+    /// nothing of use.
     #[inline]
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<()> {
         self.check("read", offset, into.len())?;
         self.check_committed("read", offset, into.len())?;
         // SAFETY: (1) the range was checked to lie in the view, which is mapped readable while `self` lives.
-        unsafe { copy_out(self.as_ptr().wrapping_add(offset), into) };
-        Ok(())
+        match unsafe { self.raw.guard().copy_out(self.as_ptr().wrapping_add(offset), into) } {
+            true => Ok(()),
+            false => Err(self.gone("read")),
+        }
     }
 
     /// Copies all bytes to a stream, without a second copy of the whole in memory.
@@ -311,7 +356,8 @@ impl View {
     /// Copies bytes in, to `offset` in the view.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfRange`], [`ErrorKind::AccessDenied`] if the view was mapped for reading.
+    /// [`ErrorKind::OutOfRange`], [`ErrorKind::AccessDenied`] if the view was mapped for reading; [`ErrorKind::Vanished`]: what came
+    /// before the truncated end is written, the rest is nowhere.
     #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
         self.check_write("write")?;
@@ -320,8 +366,10 @@ impl View {
         // SAFETY: (1) the range was checked to lie in the view, which is mapped writable while `self` lives.
         // (2) `bytes` is a shared slice, which by the contract of `as_slice` is not a part of this view that
         // somebody writes.
-        unsafe { copy_in(bytes, self.as_ptr().wrapping_add(offset)) };
-        Ok(())
+        match unsafe { self.raw.guard().copy_in(bytes, self.as_ptr().wrapping_add(offset)) } {
+            true => Ok(()),
+            false => Err(self.gone("write")),
+        }
     }
 
     /// A primitive of [`sync`](crate::sync), or an atomic, that stands at `offset` in the view. Every process that places
@@ -329,8 +377,15 @@ impl View {
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`] also for an offset that is not a multiple of its alignment,
-    /// [`ErrorKind::AccessDenied`] unless the view was mapped with [`Access::ReadWrite`].
+    /// [`ErrorKind::AccessDenied`] unless the view was mapped with [`Access::ReadWrite`]; [`ErrorKind::Vanished`].
     pub fn place<P: Placed>(&self, offset: usize) -> Result<&P> {
+        let placed = self.placed(offset)?;
+        self.check_there("place in", placed)?;
+        Ok(placed)
+    }
+
+    /// As [`place`](Self::place), vanished or not: what this process has there it must be able to give back.
+    pub(crate) fn placed<P: Placed>(&self, offset: usize) -> Result<&P> {
         if self.access != Access::ReadWrite {
             let why = "primitives are changed in place and shared: map the view with Access::ReadWrite";
             return Err(Error::new(ErrorKind::AccessDenied, "place in", why).on(&self.object));
@@ -356,10 +411,11 @@ impl View {
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`], also for an offset that is not aligned; [`ErrorKind::AccessDenied`] if the view
-    /// was mapped for reading (then see [`load`](View::load)).
+    /// was mapped for reading (then see [`load`](View::load)); [`ErrorKind::Vanished`].
     pub fn atomic<A: Atomic>(&self, offset: usize) -> Result<&A> {
         self.check_write("place an atomic in")?;
         let at = self.locate::<A>("place an atomic in", offset)?;
+        self.check_there("place an atomic in", at)?;
         // SAFETY: in range, aligned, mapped while `self` lives, and any bytes are a value of an atomic integer. The
         // memory is shared mutably only through atomics and raw copies.
         Ok(unsafe { &*at })
@@ -368,11 +424,13 @@ impl View {
     /// Reads the atomic integer at `offset` in the view; also in a view that was mapped for reading.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfRange`], also for an offset that is not aligned.
+    /// [`ErrorKind::OutOfRange`], also for an offset that is not aligned; [`ErrorKind::Vanished`].
     pub fn load<A: Atomic>(&self, offset: usize, order: Ordering) -> Result<A::Value> {
         let at = self.locate::<A>("read", offset)?;
         // SAFETY: as in `atomic`.
-        Ok(unsafe { &*at }.load(order))
+        let value = unsafe { &*at }.load(order);
+        self.check_there("read", at)?;
+        Ok(value)
     }
 
     /// All bytes as a slice.
@@ -448,7 +506,9 @@ impl View {
     pub fn prefault(&self, range: impl RangeBounds<u64>) -> Result<()> {
         let (start, len) = self.part("prefault", &range)?;
         let write = self.access != Access::Read;
-        self.raw.prefault(start, len, write).map_err(|error| explain("prefault", &self.object, error))
+        self.raw.prefault(start, len, write).map_err(|error| explain("prefault", &self.object, error))?;
+        let there = self.raw.guard().lost() >= self.raw.base().addr() + start + len;
+        if there { Ok(()) } else { Err(self.gone("prefault")) }
     }
 }
 

@@ -62,7 +62,7 @@ fn child() {
                 reading(1)
             };
             let (region, disposition) = Region::open_or_create(&args[0], initialise).unwrap();
-            say(&format!("{disposition:?} {}", region.read().seq));
+            say(&format!("{disposition:?} {}", region.read().unwrap().seq));
             hear();
         }),
         ("join", |args| {
@@ -70,13 +70,13 @@ fn child() {
             let seq = args[1].parse().unwrap();
             let (region, disposition) =
                 RegionOptions::new().timeout(PATIENCE).open_or_create(&args[0], || reading(seq)).unwrap();
-            say(&format!("{disposition:?} {}", region.read().seq));
+            say(&format!("{disposition:?} {}", region.read().unwrap().seq));
             hear();
         }),
         ("open", |args| {
             say("opening");
             let region: Region<Reading> = RegionOptions::new().timeout(PATIENCE).open(&args[0]).unwrap();
-            say(&region.read().seq.to_string());
+            say(&region.read().unwrap().seq.to_string());
             hear();
         }),
         ("open as the old type", |args| {
@@ -93,7 +93,7 @@ fn child() {
         ("inherit", |_| {
             let mapping = Mapping::inherited("READING").unwrap();
             let region: Region<Reading> = RegionOptions::new().open_in(&mapping).unwrap();
-            region.write(&Reading { seq: region.read().seq + 1, ..reading(0) }).unwrap();
+            region.write(&Reading { seq: region.read().unwrap().seq + 1, ..reading(0) }).unwrap();
         }),
         ("make many", |args| {
             say("making");
@@ -112,10 +112,10 @@ fn what_one_process_writes_another_reads() {
     let place = Place::new("region-write");
     let name = place.name("x");
     let region = Region::create(&name, &reading(7)).unwrap();
-    assert_eq!(region.read(), reading(7));
+    assert_eq!(region.read().unwrap(), reading(7));
     let mut others: Vec<Child> = (0..4).map(|_| Child::start("count", &[&name])).collect();
     others.drain(..).for_each(Child::wait);
-    assert_eq!(region.read().seq, 4007);
+    assert_eq!(region.read().unwrap().seq, 4007);
     assert_eq!(Region::create(&name, &reading(8)).unwrap_err().kind(), ErrorKind::AlreadyExists);
 }
 
@@ -201,7 +201,7 @@ fn of_many_at_once_one_initialises() {
         let one = |seq: u64| {
             go.wait();
             let (region, disposition) = Region::open_or_create(&name, || reading(seq)).unwrap();
-            let saw = region.read().seq;
+            let saw = region.read().unwrap().seq;
             go.wait();
             (disposition == Disposition::Created, seq, saw)
         };
@@ -232,7 +232,7 @@ fn killed_at_any_time_while_it_initialises() {
         for number in 0..MANY {
             let (region, made) = Region::open_or_create(&name(number), || Large { words: [2; 4096] }).unwrap();
             let word = if made == Disposition::Created { 2 } else { 1 };
-            assert!(region.read().words.iter().all(|found| *found == word), "region {number}, {made:?}");
+            assert!(region.read().unwrap().words.iter().all(|found| *found == word), "region {number}, {made:?}");
         }
     }
 }
@@ -291,7 +291,7 @@ fn a_child_inherits_a_region_without_a_name() {
     let mut command = common::command("inherit", &[]);
     region.mapping().hand_to(&mut command, "READING").unwrap();
     Child::spawn(command).wait();
-    assert_eq!(region.read().seq, 2);
+    assert_eq!(region.read().unwrap().seq, 2);
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_region_may_stand_in_reserved_memory_and_on_a_file() {
     let reserved = MappingOptions::new().size(1 << 20).reserve(true).create_unnamed().unwrap();
     assert_eq!(region::describe(&reserved).unwrap(), None);
     let (region, _) = RegionOptions::new().open_or_create_in(&reserved, || reading(3)).unwrap();
-    assert_eq!(region.read(), reading(3));
+    assert_eq!(region.read().unwrap(), reading(3));
 
     let place = Place::new("region-file");
     let on_file = || {
@@ -310,7 +310,7 @@ fn a_region_may_stand_in_reserved_memory_and_on_a_file() {
     assert_eq!(made, Disposition::Created);
     drop(region);
     let (region, made) = RegionOptions::new().open_or_create_in(&on_file(), || reading(5)).unwrap();
-    assert_eq!((made, region.read().seq), (Disposition::Opened, 4));
+    assert_eq!((made, region.read().unwrap().seq), (Disposition::Opened, 4));
 }
 
 #[test]
@@ -319,11 +319,11 @@ fn who_may_only_read_reads() {
     let name = place.name("x");
     let _region = Region::create(&name, &reading(1)).unwrap();
     let reader: Region<Reading> = RegionOptions::new().access(Access::Read).open(&name).unwrap();
-    assert_eq!(reader.read(), reading(1));
+    assert_eq!(reader.read().unwrap(), reading(1));
     assert_eq!(reader.write(&reading(2)).unwrap_err().kind(), ErrorKind::AccessDenied);
     let private: Region<Reading> = RegionOptions::new().access(Access::CopyOnWrite).open(&name).unwrap();
     private.write(&reading(2)).unwrap();
-    assert_eq!((private.read().seq, reader.read().seq), (2, 1));
+    assert_eq!((private.read().unwrap().seq, reader.read().unwrap().seq), (2, 1));
 }
 
 #[test]

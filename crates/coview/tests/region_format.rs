@@ -94,7 +94,7 @@ fn the_golden_file_is_a_region() {
     let (mapping, view) = memory();
     view.write(0, GOLDEN).unwrap();
     let region: Region<Robot> = RegionOptions::new().open_in(&mapping).unwrap();
-    assert_eq!(region.read(), robot());
+    assert_eq!(region.read().unwrap(), robot());
     let info = region::describe(&mapping).unwrap().unwrap();
     assert_eq!((info.process, info.created, info.program), (None, None, None));
     assert_eq!(info.schema, Some(Robot::SCHEMA));
@@ -139,7 +139,7 @@ fn look(mapping: &Mapping) {
     }
     let options = RegionOptions::new().timeout(std::time::Duration::ZERO);
     match options.open_in::<Robot>(mapping) {
-        Ok(region) => drop((region.read(), region.write(&robot()))),
+        Ok(region) => drop((region.read().unwrap(), region.write(&robot()))),
         Err(error) => fine(error.kind()),
     }
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::primitive::{AtomicU32, Ordering};
 use crate::sync::{Commit, Placed};
+use crate::sys::guard;
 use crate::sys::lock::{Taken, Words};
 use crate::sys::wait::{Deadline, join_fences};
 use crate::view::View;
@@ -108,6 +109,7 @@ impl Side<'_> {
     /// Wakes the other side for what was stored just before, if it sleeps.
     #[inline]
     pub(super) fn ring(self) -> io::Result<()> {
+        guard::check(self.bell)?;
         self.bell.word().ring()
     }
 
@@ -132,6 +134,7 @@ impl Side<'_> {
         polling: bool,
         ready: impl Fn() -> bool,
     ) -> io::Result<bool> {
+        guard::check(self.bell)?;
         let there = || self.ends.iter().filter(|end| end.process.load(Ordering::Acquire) != 0);
         let bury = || there().map(&bury).for_each(|_| ());
         let Some(left) = until.left() else {
@@ -175,6 +178,7 @@ impl Side<'_> {
         known: u32,
         ready: impl Fn() -> bool,
     ) -> io::Result<bool> {
+        guard::check(self.bell)?;
         let there = || self.ends.iter().filter(|end| end.process.load(Ordering::Acquire) != 0);
         let is_news = || ready() || self.deaths.load(Ordering::Acquire) != known;
         for _ in 0..LOOKS {
@@ -242,7 +246,8 @@ impl Attached {
         self.heir
     }
 
-    /// Whether this is still the process that attached, and not a fork of it.
+    /// Whether this is still the process that attached, and not a fork of it, which frees nothing of what its parent holds.
+    #[inline]
     pub(super) fn is_ours(&self) -> bool {
         self.presence.is_ours()
     }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::explain::explain;
-use crate::sys::lock::{Taken, Words, keep, let_go};
+use crate::sys::lock::{Taken, Words, forks, keep, let_go};
 use crate::view::View;
 
 /// This process is at this end of the channel, until it is dropped or dies.
 pub(super) struct Presence {
     view: Arc<View>,
     offset: usize,
-    process: u32,
+    forks: u32,
 }
 
 impl Presence {
@@ -20,13 +20,14 @@ impl Presence {
         let words: &Words = view.place(offset)?;
         // SAFETY: (1) the presence has a part of the view; forgotten, the view is never unmapped.
         let taken = unsafe { keep(words) }.map_err(|error| explain("attach to", "a channel", error))?;
-        let presence = || Presence { view: Arc::clone(view), offset, process: std::process::id() };
+        let presence = || Presence { view: Arc::clone(view), offset, forks: forks() };
         Ok(taken.map(|how| (presence(), how == Taken::Abandoned)))
     }
 
     /// A fork child is not there; its parent is.
+    #[inline]
     pub(super) fn is_ours(&self) -> bool {
-        self.process == std::process::id()
+        self.forks == forks()
     }
 }
 
@@ -36,6 +37,6 @@ impl Drop for Presence {
             return;
         }
         // It fails only when a peer wrote over the words.
-        let _ = self.view.place::<Words>(self.offset).map(let_go);
+        let _ = self.view.placed::<Words>(self.offset).map(let_go);
     }
 }

@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::mapping::Mapping;
 use crate::named::{Event, Handle, Semaphore};
+use crate::sys::guard;
 use crate::sys::mapping::Section;
 use crate::sys::watch;
 
@@ -35,6 +36,13 @@ pub fn from_fd(fd: OwnedFd) -> Result<Mapping> {
 /// a copy of it keeps the object alive.
 pub fn fd(mapping: &Mapping) -> Option<BorrowedFd<'_>> {
     mapping.object.section.data_fd()
+}
+
+/// For a program whose own handler of `SIGBUS`, installed after the first view was mapped, does not call the one before it: whether
+/// the address (`si_addr`, of `BUS_ADRERR`) lies in a view whose file somebody truncated. Then it has been dealt with, and the
+/// handler returns. Async-signal-safe.
+pub fn absorb_bus_error(address: *const u8) -> bool {
+    guard::absorb(address.addr())
 }
 
 /// Passes a mapping to the process at the other end of a Unix socket, which calls [`receive`]. It is in safe hands

@@ -53,7 +53,7 @@ const PAUSES: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(
 /// // A reader that may be started before the writer, and cannot write:
 /// let reader = RegionOptions::new().timeout(Duration::from_secs(5)).access(Access::Read);
 /// let opened: Region<u64> = reader.open(&name)?;
-/// assert_eq!(opened.read(), 1);
+/// assert_eq!(opened.read()?, 1);
 /// assert!(opened.write(&2).is_err());
 /// # Ok::<(), coview::Error>(())
 /// ```
@@ -91,7 +91,7 @@ pub struct RegionOptions {
 ///
 /// // In another process, which declares the same:
 /// let opened = Region::<Settings>::open(&name)?;
-/// assert_eq!(opened.read().channel, 7);
+/// assert_eq!(opened.read()?.channel, 7);
 ///
 /// // With another layout:
 /// let error = Region::<[u32; 2]>::open(&name).unwrap_err();
@@ -286,12 +286,15 @@ impl<T: Record> Region<T> {
     }
 
     /// A copy of the value; a mixture of two if somebody writes meanwhile.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Vanished`] if somebody truncated what it stands in.
     #[inline]
-    pub fn read(&self) -> T {
+    pub fn read(&self) -> Result<T> {
         let mut value = T::new_zeroed();
         let Content { view, offset } = &self.content;
-        view.read(*offset, value.as_mut_bytes()).expect("the content was found inside when it was opened");
-        value
+        view.read(*offset, value.as_mut_bytes())?;
+        Ok(value)
     }
 
     /// Writes the value over what there is; who reads meanwhile gets a mixture.
@@ -318,7 +321,6 @@ impl<T: ?Sized> Region<T> {
 
     fn of(plan: &Plan, content: Content, mapping: &Mapping) -> Result<Region<T>> {
         if mapping.is_reserved() {
-            // What is committed stays so: asked once, reading cannot fail later.
             content.view.read(content.offset, &mut vec![0; plan.size()])?;
         }
         let mapping = Mapping { object: Arc::clone(&mapping.object) };
@@ -346,7 +348,7 @@ impl<T: ?Sized> Region<T> {
     /// let totals = Region::create(&name, &Totals { packets: 0, errors: 0 })?;
     /// let errors = totals.content_offset() + offset_of!(Totals, errors);
     /// totals.view().atomic::<AtomicU64>(errors)?.fetch_add(1, Ordering::Relaxed);
-    /// assert_eq!(totals.read().errors, 1);
+    /// assert_eq!(totals.read()?.errors, 1);
     /// # Ok::<(), coview::Error>(())
     /// ```
     pub fn view(&self) -> &View {

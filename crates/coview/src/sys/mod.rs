@@ -9,6 +9,7 @@
 use std::fmt;
 use std::io;
 
+pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod lock;
 pub(crate) mod mapping;

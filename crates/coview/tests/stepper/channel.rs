@@ -119,13 +119,13 @@ pub(crate) fn initialise() {
     let victim = |begin: &dyn Fn()| {
         begin();
         let (region, _) = Region::<[u64; 9]>::open_or_create(&name, || [7; 9]).unwrap();
-        assert_eq!(region.read(), [7; 9]);
+        assert_eq!(region.read().unwrap(), [7; 9]);
     };
     sweep("region: initialise, read", &victim, |at, _| {
         let opened = Region::<[u64; 9]>::open_or_create(&name, || [8; 9]);
         let (region, made) = opened.unwrap_or_else(|e| panic!("killed after {at} instructions: {e}"));
         let expected = if made == Disposition::Created { [8; 9] } else { [7; 9] };
-        assert_eq!(region.read(), expected, "killed after {at} instructions");
+        assert_eq!(region.read().unwrap(), expected, "killed after {at} instructions");
         view.write(0, &zeros).unwrap();
         made == Disposition::Created
     });

@@ -113,6 +113,7 @@ impl Posting {
         self.tail.set(at + 1);
         self.open.set(self.open.get() + u32::from(service));
         board.tell(&board.head().rare.posted);
+        board.view.check_whole("send to")?;
         Ok(Some(at))
     }
 
@@ -253,6 +254,9 @@ impl Posting {
     /// Gives a request of ours up, or its answer back.
     #[inline]
     pub(in crate::channel) fn release(&self, at: u64) {
+        if !self.end.is_ours() {
+            return;
+        }
         let _ = self.board.change(at, |word| match word.state() {
             READY | ANSWERED | FAILED if word.from() == self.index => Some(word.to(FREE)),
             TAKEN if word.from() == self.index => Some(word.to(CANCELLED)),

@@ -426,7 +426,9 @@ impl<T: Value + ?Sized> Reader<T> {
     /// Copies the newest value, if there is one.
     #[inline]
     fn copy(&mut self, room: &mut T::Room) -> Result<bool> {
-        if self.try_copy(room) { Ok(true) } else { self.copy_slowly(room) }
+        let there = if self.try_copy(room) { true } else { self.copy_slowly(room)? };
+        self.shared.view.check_whole("read from")?;
+        Ok(there)
     }
 
     #[inline(always)]

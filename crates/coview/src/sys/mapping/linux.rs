@@ -17,6 +17,7 @@ use super::mode_linux::mode_of;
 use super::record_linux::Record;
 use super::{Access, Advice, FileSpec, Protection, Spec, commit_file, lengthen, no_memory, round_up};
 use crate::sys::Refusal;
+use crate::sys::guard::Guard;
 use crate::sys::lock::held_within;
 use crate::sys::namespace::{self, Binding, Creation, Kind, Slot, Variant};
 
@@ -414,7 +415,21 @@ impl Section {
             ),
             other => other.into(),
         })?;
-        Ok(RawView { base: base.cast(), len: size, attached: None })
+        let view = RawView { base: base.cast(), len: size, attached: None, guard: Guard::none() };
+        self.guarded(view, access)
+    }
+
+    /// Guards what a peer can shorten: all but a memfd that is sealed against it.
+    fn guarded(&self, mut view: RawView, access: Access) -> io::Result<RawView> {
+        let seals = match &self.data {
+            Data::Fd(fd) => rustix::fs::fcntl_get_seals(fd).unwrap_or(SealFlags::empty()),
+            _ => SealFlags::empty(),
+        };
+        if !seals.contains(SealFlags::SHRINK) {
+            let start = view.base.addr();
+            view.guard = Guard::over(start..start + view.len, access != Access::Read)?;
+        }
+        Ok(view)
     }
 
     /// Lets `command`'s process inherit the handle. Returns the ticket that [`Section::adopt`] takes there.
@@ -582,7 +597,8 @@ fn attach(id: i32, access: Access, offset: u64, len: usize) -> io::Result<RawVie
         return Err(io::Error::last_os_error());
     }
     // `offset` is inside the segment, which is all attached.
-    Ok(RawView { base: whole.cast::<u8>().wrapping_add(offset as usize), len, attached: Some(whole) })
+    let base = whole.cast::<u8>().wrapping_add(offset as usize);
+    Ok(RawView { base, len, attached: Some(whole), guard: Guard::none() }) // nobody can shorten a segment
 }
 
 /// A mapped range; unmapped when dropped.
@@ -592,6 +608,7 @@ pub(crate) struct RawView {
     len: usize,
     /// Start of the System V attachment it is part of.
     attached: Option<*mut libc::c_void>,
+    guard: Guard,
 }
 
 impl RawView {
@@ -601,6 +618,11 @@ impl RawView {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    #[inline]
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// The page-aligned range around `[offset, offset + len)`, which lies inside the view.
@@ -665,6 +687,7 @@ impl Drop for RawView {
         if held_within(self.base.addr()..self.base.addr() + self.len) {
             return;
         }
+        self.guard.end();
         match self.attached {
             // SAFETY: the address came from shmat, and nothing borrowed from the view outlives it.
             Some(whole) => drop(unsafe { libc::shmdt(whole) }),

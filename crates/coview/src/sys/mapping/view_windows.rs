@@ -14,6 +14,7 @@ use windows_sys::Win32::System::ProcessStatus::GetMappedFileNameW;
 use windows_sys::core::BOOL;
 
 use super::{Advice, Section, page_size};
+use crate::sys::guard::Guard;
 use crate::sys::namespace::wide;
 use crate::sys::process::this_process;
 
@@ -24,6 +25,7 @@ pub(crate) struct RawView {
     len: usize,
     /// Where in the section it begins.
     offset: u64,
+    guard: Guard,
 }
 
 impl RawView {
@@ -32,7 +34,7 @@ impl RawView {
     /// # Safety
     /// 1. `base` came from `MapViewOfFile` for at least `len` bytes, and nobody else will unmap it.
     pub(super) unsafe fn new(base: *mut u8, len: usize, offset: u64) -> RawView {
-        RawView { base, len, offset }
+        RawView { base, len, offset, guard: Guard::none() }
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
@@ -41,6 +43,18 @@ impl RawView {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// With a guard, as there is a device behind it that can fail.
+    pub(super) fn guarded(mut self, writable: bool) -> io::Result<RawView> {
+        let start = self.base.addr();
+        self.guard = Guard::over(start..start + self.len, writable)?;
+        Ok(self)
+    }
+
+    #[inline]
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Writes changes to the file behind the view. `durable`: returns when they are on the device.
@@ -133,6 +147,7 @@ impl RawView {
 
 impl Drop for RawView {
     fn drop(&mut self) {
+        self.guard.end();
         let address = MEMORY_MAPPED_VIEW_ADDRESS { Value: self.base.cast() };
         // SAFETY: the address came from MapViewOfFile (contract of `new`), and nothing borrowed from the view
         // outlives it.

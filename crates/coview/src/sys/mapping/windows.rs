@@ -275,8 +275,11 @@ impl Section {
         // SAFETY: a fresh view at an address of the system's choice touches no existing memory.
         let base = unsafe { map(self.handle(), rights, offset, size) };
         match base {
-            // SAFETY: (1) it has just been mapped for `size` bytes, to us alone.
-            Ok(base) => Ok(unsafe { RawView::new(base, size, offset) }),
+            Ok(base) => {
+                // SAFETY: (1) it has just been mapped for `size` bytes, to us alone.
+                let view = unsafe { RawView::new(base, size, offset) };
+                if self.is_on_file() { view.guarded(access != Access::Read) } else { Ok(view) }
+            }
             Err(error) if is_memory(code(&error)) => Err(no_memory(len, no_room)),
             Err(error) => Err(error),
         }

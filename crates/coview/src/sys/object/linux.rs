@@ -13,6 +13,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use super::{Make, SyncState, Timeout, WAIT_MAX, Waited};
 use crate::sys::Refusal;
+use crate::sys::guard::{self, Guard};
 use crate::sys::lock::{CommitWord, Node, Pending, Robust, Taken, known, me};
 use crate::sys::mapping::{Share, mode_of, page_size};
 use crate::sys::namespace::{self, Binding, Creation, Kind, Slot, Variant};
@@ -74,7 +75,11 @@ impl Drop for Object {
 
 /// The shared page and, behind it, a private one for the list node.
 #[derive(Debug)]
-struct Page(*mut u8);
+struct Page {
+    base: *mut u8,
+    /// Of the shared half.
+    guard: Guard,
+}
 
 // SAFETY: the page is touched through atomics alone, and its private part only by the thread that owns the lock.
 unsafe impl Send for Page {}
@@ -105,29 +110,31 @@ impl Page {
         let (both, access) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let base = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), 2 * page, both, access) }?;
-        let whole = Page(base.cast());
+        let mut whole = Page { base: base.cast(), guard: Guard::none() };
         // SAFETY: replaces the first half of the range just made, which nobody else knows.
         unsafe { rustix::mm::mmap(base, page, both, MapFlags::SHARED | MapFlags::FIXED, fd, 0) }?;
+        whole.guard = Guard::over(base.addr()..base.addr() + page, true)?;
         Ok(whole)
     }
 
     fn u32_at(&self, offset: usize) -> &AtomicU32 {
         debug_assert!(offset.is_multiple_of(4) && offset + 4 <= page_size() as usize);
         // SAFETY: inside the shared page, which is mapped while `self` lives; aligned; only touched atomically.
-        unsafe { AtomicU32::from_ptr(self.0.wrapping_add(offset).cast()) }
+        unsafe { AtomicU32::from_ptr(self.base.wrapping_add(offset).cast()) }
     }
 
     fn u64_at(&self, offset: usize) -> &AtomicU64 {
         debug_assert!(offset.is_multiple_of(8) && offset + 8 <= page_size() as usize);
         // SAFETY: as in `u32_at`.
-        unsafe { AtomicU64::from_ptr(self.0.wrapping_add(offset).cast()) }
+        unsafe { AtomicU64::from_ptr(self.base.wrapping_add(offset).cast()) }
     }
 }
 
 impl Drop for Page {
     fn drop(&mut self) {
+        self.guard.end();
         // SAFETY: the range was made by `map`; a lock that is held through it keeps its `Object` alive.
-        let _ = unsafe { rustix::mm::munmap(self.0.cast(), 2 * page_size() as usize) };
+        let _ = unsafe { rustix::mm::munmap(self.base.cast(), 2 * page_size() as usize) };
     }
 }
 
@@ -251,13 +258,29 @@ impl Object {
 
     /// Takes it if it can be had now. `waited`: by one who is `Enlisted`.
     fn attempt(&self, waited: bool) -> io::Result<Option<Taken>> {
-        match (self.kind, waited) {
+        let taken = match (self.kind, waited) {
             // SAFETY: the node lies in the private page behind the shared one; a held lock keeps the object mapped,
             // since `MutexGuard` borrows it.
-            (Kind::Mutex, _) => unsafe { self.robust().try_lock(me()?, waited) },
-            (_, false) => Ok(self.commit_word().take(self.taking()).map(|_| Taken::Clean)),
-            (_, true) => Ok(self.commit_word().take_woken(self.taking()).map(|_| Taken::Clean)),
+            (Kind::Mutex, _) => unsafe { self.robust().try_lock(me()?, waited) }?,
+            (_, false) => self.commit_word().take(self.taking()).map(|_| Taken::Clean),
+            (_, true) => self.commit_word().take_woken(self.taking()).map(|_| Taken::Clean),
+        };
+        self.there(taken)
+    }
+
+    /// What was done just now, unless it was done to zeros that took the place of the page.
+    #[inline]
+    fn there<T>(&self, done: T) -> io::Result<T> {
+        if self.page.guard.lost() == usize::MAX { Ok(done) } else { self.gone() }
+    }
+
+    /// Nobody else sees these zeros, so a lock in them is nobody's business; off this thread's list it must come.
+    #[cold]
+    fn gone<T>(&self) -> io::Result<T> {
+        if self.kind == Kind::Mutex {
+            self.robust().unlock(me()?, false);
         }
+        Err(guard::vanished().into())
     }
 
     /// Takes it, waiting for at most `timeout`.
@@ -268,7 +291,7 @@ impl Object {
             // SAFETY: as in `attempt`.
             && unsafe { self.robust().take_free(me) }
         {
-            return Ok(Some(Taken::Clean));
+            return self.there(Some(Taken::Clean));
         }
         self.wait(timeout)
     }
@@ -276,7 +299,8 @@ impl Object {
     #[cold]
     fn wait(&self, timeout: Timeout) -> io::Result<Option<Taken>> {
         if self.kind != Kind::Mutex {
-            return Ok(self.commit_word().wait(timeout, self.taking())?.map(|_| Taken::Clean));
+            let taken = self.commit_word().wait(timeout, self.taking())?;
+            return self.there(taken.map(|_| Taken::Clean));
         }
         let once = timeout.is_some_and(|timeout| timeout.is_zero());
         let taken = match self.attempt(false)? {
@@ -316,23 +340,27 @@ impl Object {
     /// Gives the mutex back once. `false`: this thread does not own it.
     #[inline]
     pub(crate) fn unlock(&self) -> io::Result<bool> {
-        Ok(self.robust().unlock(me()?, false))
+        let unlocked = self.robust().unlock(me()?, false);
+        self.there(unlocked)
     }
 
     /// Sets the event.
     pub(crate) fn set(&self) -> io::Result<()> {
-        self.commit_word().commit(|_| Some(1)).map(drop)
+        let set = self.commit_word().commit(|_| Some(1))?;
+        self.there(set).map(drop)
     }
 
     /// Resets the event.
     pub(crate) fn reset(&self) -> io::Result<()> {
-        self.commit_word().commit(|_| Some(0)).map(drop)
+        let reset = self.commit_word().commit(|_| Some(0))?;
+        self.there(reset).map(drop)
     }
 
     /// Gives `count` back to the semaphore: the count before, or `Err` with it if the maximum would be exceeded.
     pub(crate) fn give(&self, count: u32) -> io::Result<Result<u32, u32>> {
         let maximum = self.load(MAXIMUM_AT);
-        self.commit_word().commit(|have| have.checked_add(count).filter(|sum| *sum <= maximum))
+        let given = self.commit_word().commit(|have| have.checked_add(count).filter(|sum| *sum <= maximum))?;
+        self.there(given)
     }
 }
 

@@ -11,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::primitive::{AtomicU32, AtomicU64};
 use crate::step::back_stop;
+use crate::sys::guard;
 
 /// The longest sleep. No protocol here needs it with one death at a time; two at once can strand a waiter
 /// (`docs/design.md`), and this is how long.
@@ -20,6 +21,8 @@ pub(crate) const WORDS_MAX: usize = 128;
 
 /// Sleeps while every word is what is expected, for `left` at most.
 pub(crate) fn sleep(words: &[(&AtomicU32, u32)], left: Duration) -> io::Result<()> {
+    // Zeros that took the place of a word change for nobody.
+    words.iter().try_for_each(|(word, _)| guard::check(*word))?;
     let left = left.min(BACK_STOP);
     let slept = match words {
         [] => {
@@ -31,6 +34,7 @@ pub(crate) fn sleep(words: &[(&AtomicU32, u32)], left: Duration) -> io::Result<(
     };
     match slept {
         Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
+        Err(Errno::FAULT) => Err(guard::vanished().into()),
         Err(error) => Err(error.into()),
     }
 }
