@@ -9,7 +9,6 @@
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// Two list nodes, each a `prev` and a `next`, and what stands between them.
 ///
@@ -20,25 +19,57 @@ pub(super) struct Pair {
     /// Where the kernel looks for the lock words of both nodes: owned by nobody.
     zeros: [u64; 8],
     front_prev: *mut u8,
-    /// Points to the enclosed node; of an idle anchor, to `back`; of a spare pair, nowhere.
+    /// Points to the enclosed node; of an idle anchor or one that was just taken, to `back`; of a spare pair, nowhere.
     front: AtomicPtr<u8>,
     back_prev: *mut u8,
     back: *mut u8,
     /// Of the anchor and of what it leads to: the pair that this thread enclosed a lock with before, still in use.
     earlier: *mut Pair,
+    /// In `PAIRS`.
+    older: *mut Pair,
 }
 
-/// All pairs there are, for `enclosed_in`. They are used again, never freed: another thread may look at them.
-static PAIRS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-/// Those that are in no use.
-static SPARE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+/// The newest of all pairs there are; each leads to the one made before it. They are used again, never freed: another thread may
+/// look at them. No lock: a fork while some thread had it would keep the child from ever taking a lock or dropping a view.
+static PAIRS: AtomicPtr<Pair> = AtomicPtr::new(ptr::null_mut());
+
+/// All pairs there are.
+fn pairs() -> impl Iterator<Item = *mut Pair> {
+    // Acquire: pairs with the Release in `add`.
+    let newest = PAIRS.load(Ordering::Acquire);
+    let there = |pair: *mut Pair| Some(pair).filter(|pair| !pair.is_null());
+    // SAFETY: a pair in the list was made whole before it came there, is never freed, and `older` does not change any more.
+    std::iter::successors(there(newest), move |pair| there(unsafe { (**pair).older }))
+}
+
+/// Adds a pair that nobody else knows.
+fn add(pair: *mut Pair) {
+    let mut newest = PAIRS.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: nobody else knows it yet.
+        unsafe { (*pair).older = newest };
+        // Release: pairs with the Acquire in `pairs`; what others added passes along with it.
+        match PAIRS.compare_exchange_weak(newest, pair, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => newest = now,
+        }
+    }
+}
 
 impl Pair {
     /// A pair that encloses nothing: a spare one, or a new one.
     #[cold]
     pub(super) fn take() -> *mut Pair {
-        if let Some(address) = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-            return ptr::with_exposed_provenance_mut(address);
+        let free = |pair: &*mut Pair| {
+            // SAFETY: pairs are never freed, and this field is atomic.
+            let front = unsafe { &(**pair).front };
+            // Acquire: pairs with the Release in `leave`.
+            let taken =
+                || front.compare_exchange(ptr::null_mut(), Pair::back(*pair), Ordering::Acquire, Ordering::Relaxed);
+            front.load(Ordering::Relaxed).is_null() && taken().is_ok()
+        };
+        if let Some(pair) = pairs().find(free) {
+            return pair;
         }
         let pair = Box::into_raw(Box::new(Pair {
             zeros: [0; 8],
@@ -47,8 +78,11 @@ impl Pair {
             back_prev: ptr::null_mut(),
             back: ptr::null_mut(),
             earlier: ptr::null_mut(),
+            older: ptr::null_mut(),
         }));
-        PAIRS.lock().unwrap_or_else(PoisonError::into_inner).push(pair.expose_provenance());
+        // SAFETY: nobody else knows it yet.
+        unsafe { (*pair).front.store(Pair::back(pair), Ordering::Relaxed) };
+        add(pair);
         pair
     }
 
@@ -59,8 +93,7 @@ impl Pair {
     #[cold]
     pub(super) unsafe fn leave(pair: *mut Pair) {
         // SAFETY: (1).
-        unsafe { (*pair).front.store(ptr::null_mut(), Ordering::Release) };
-        SPARE.lock().unwrap_or_else(PoisonError::into_inner).push(pair.expose_provenance());
+        unsafe { (*pair).front.store(ptr::null_mut(), Ordering::Release) }; // pairs with the Acquire in `take`
     }
 
     /// Makes a pair a chain that encloses nothing.
@@ -178,9 +211,7 @@ impl Pair {
 
 /// The addresses in `range` of the list nodes that some thread of this process has enclosed.
 pub(super) fn enclosed_in(range: &Range<usize>) -> Vec<*mut u8> {
-    let pairs = PAIRS.lock().unwrap_or_else(PoisonError::into_inner);
-    let nodes = pairs.iter().map(|address| {
-        let pair: *mut Pair = ptr::with_exposed_provenance_mut(*address);
+    let nodes = pairs().map(|pair| {
         // SAFETY: pairs are never freed, and this field is atomic.
         unsafe { (*pair).front.load(Ordering::Acquire) }
     });
