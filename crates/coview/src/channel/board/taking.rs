@@ -252,6 +252,9 @@ impl Taking {
     /// It is not done: as if we had died with it.
     #[cold]
     pub(in crate::channel) fn give_up(&self, at: u64) {
+        if !self.end.is_ours() {
+            return;
+        }
         let _ = self.board.give_up(at, self.index);
         self.let_go();
         self.board.return_all();

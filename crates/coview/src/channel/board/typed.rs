@@ -6,12 +6,15 @@ use std::ops::{Deref, DerefMut};
 use super::{Board, Found, Kind, Place, Small};
 use crate::channel::frames::Payload;
 use crate::shared::copy_in;
+use crate::sys::lock::forks;
 
 /// Room for a message, which nobody else reads or writes; dropped, it is given back.
 pub(in crate::channel) struct Draft<'a, P: Payload + ?Sized> {
     board: &'a Board,
     pub(super) place: Place,
     pub(super) len: usize,
+    /// A fork child gives nothing of its parent's back.
+    forks: u32,
     _payload: PhantomData<Box<P>>,
 }
 
@@ -28,12 +31,18 @@ impl<'a, P: Payload + ?Sized> Draft<'a, P> {
     #[inline]
     pub(super) fn small(board: &'a Board, len: usize) -> Option<Draft<'a, P>> {
         let small = len <= Kind::of::<P>().inline_max();
-        small.then(|| Draft { board, place: Place::Small(Small::default()), len, _payload: PhantomData })
+        small.then(|| Draft {
+            board,
+            place: Place::Small(Small::default()),
+            len,
+            forks: forks(),
+            _payload: PhantomData,
+        })
     }
 
     /// In a slot that is ours, and large enough.
     pub(super) fn large(board: &'a Board, slot: usize, len: usize) -> Draft<'a, P> {
-        Draft { board, place: Place::Slot(slot), len, _payload: PhantomData }
+        Draft { board, place: Place::Slot(slot), len, forks: forks(), _payload: PhantomData }
     }
 
     /// As `message`, whose bytes it has room for.
@@ -93,7 +102,9 @@ impl<P: Payload + ?Sized> DerefMut for Draft<'_, P> {
 impl<P: Payload + ?Sized> Drop for Draft<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        if let Place::Slot(slot) = self.place {
+        if let Place::Slot(slot) = self.place
+            && self.forks == forks()
+        {
             self.board.give_back(slot);
         }
     }

@@ -152,7 +152,9 @@ where
 
 impl<T> Drop for Filling<'_, T> {
     fn drop(&mut self) {
-        if let Place::Slot(slot) = self.place {
+        if let Place::Slot(slot) = self.place
+            && self.publishing.me().is_some()
+        {
             self.publishing.store.abort(slot);
         }
     }

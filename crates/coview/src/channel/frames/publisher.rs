@@ -12,7 +12,6 @@ use super::{PUBLISHERS, Payload};
 use crate::channel::end::{Attached, Peer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitive::Ordering;
-use crate::sys::lock::forks;
 use crate::sys::wait::{Deadline, spin};
 
 /// So many slots go round as long as readers keep up: few stay in the caches, and the next one is not the one that is still read.
@@ -31,7 +30,6 @@ pub(super) struct Publishing {
     end: Attached,
     index: usize,
     /// In which process we are this publisher.
-    forks: u32,
     /// How many slots go round, and the last one taken.
     rotation: Cell<usize>,
     last: Cell<usize>,
@@ -65,7 +63,7 @@ impl<P: Payload + ?Sized> Publisher<P> {
         store.head().desks[index].leave();
         let (rotation, joins) = (Cell::new(ROTATION.min(store.slots())), Cell::new(store.joins().wrapping_sub(1)));
         let (last, passed) = (Cell::new(0), Cell::new(0));
-        let publishing = Publishing { store, end, index, forks: forks(), rotation, last, passed, joins };
+        let publishing = Publishing { store, end, index, rotation, last, passed, joins };
         Ok(Publisher { publishing, _payload: PhantomData })
     }
 
@@ -200,8 +198,8 @@ where
 impl Publishing {
     /// Which publisher: in a fork child, none.
     #[inline]
-    fn me(&self) -> Option<usize> {
-        (self.forks == forks()).then_some(self.index)
+    pub(super) fn me(&self) -> Option<usize> {
+        self.end.is_ours().then_some(self.index)
     }
 
     fn place(&self, len: usize, timeout: Option<Duration>) -> Result<Option<Place>> {
@@ -371,7 +369,9 @@ impl<P: Payload + ?Sized> DerefMut for Loan<'_, P> {
 
 impl<P: Payload + ?Sized> Drop for Loan<'_, P> {
     fn drop(&mut self) {
-        if let Place::Slot(slot) = self.place {
+        if let Place::Slot(slot) = self.place
+            && self.publishing.me().is_some()
+        {
             self.publishing.store.give_back(slot);
         }
     }

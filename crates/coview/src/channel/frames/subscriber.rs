@@ -225,7 +225,9 @@ impl Receiving {
     }
 
     pub(super) fn release(&self, found: &Found) {
-        if let Some(slot) = found.slot {
+        if let Some(slot) = found.slot
+            && self.end.is_ours()
+        {
             self.store.let_go(slot, self.seat);
         }
     }

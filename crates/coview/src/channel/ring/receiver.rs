@@ -29,7 +29,7 @@ const GLANCES: u32 = 4096;
 /// The end that receives. Dropped, the end is free for another, who goes on where this one was.
 pub struct Receiver {
     ring: Shared,
-    _end: Attached,
+    end: Attached,
     /// The next record.
     at: u32,
     /// How far we have told that the bytes are free.
@@ -67,7 +67,7 @@ impl Receiver {
         if at.wrapping_sub(freed) > ring.data.units {
             return Err(ring.corrupt("less was received than is free", at));
         }
-        Ok(Receiver { ring, _end: end, at, freed, missed: at, close: 0, misses: 0, deaths })
+        Ok(Receiver { ring, end, at, freed, missed: at, close: 0, misses: 0, deaths })
     }
 
     /// The processes that send.
@@ -302,6 +302,9 @@ impl Drop for Record<'_> {
     fn drop(&mut self) {
         let next = self.at.wrapping_add(units_of(self.len));
         let receiver = &mut *self.receiver;
+        if !receiver.end.is_ours() {
+            return;
+        }
         let data = receiver.ring.data;
         receiver.at = next;
         let told = next.wrapping_sub(receiver.freed) <= data.units / 8;
