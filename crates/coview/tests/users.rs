@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::agent::{Agent, Answer, refused};
-use common::linux::{as_user, is_root, lock, plant, private_shm};
+use common::linux::{agent_as as agent, command_as, is_root, lock, plant, private_shm};
 use common::place::Place;
-use common::{Child, command, command_of, hear, say};
+use common::{Child, command, hear, say};
 use coview::{Access, ErrorKind, Mapping, MappingOptions, Share, inspect};
 
 const ALICE: u32 = 12345;
@@ -20,17 +20,6 @@ const BOB: u32 = 12346;
 #[test]
 fn child() {
     common::child(&[("vandal", vandal), ("forger", forger), ("dead_of_others", dead_of_others)]);
-}
-
-/// This program for another user, wherever the program lies.
-fn command_as(uid: u32, role: &str, args: &[&str]) -> Command {
-    let mut command = command_of("/proc/self/exe", role, args);
-    as_user(&mut command, uid);
-    command
-}
-
-fn agent(uid: u32) -> Agent {
-    Agent::spawn(command_as(uid, "agent", &[]))
 }
 
 /// One of BOB's programs that is in ALICE's group.

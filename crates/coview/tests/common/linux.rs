@@ -8,6 +8,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use super::agent::Agent;
+use super::command_of;
+
 /// The first byte that holders lock, `docs/format.md`.
 const BASE: i64 = 1 << 62;
 
@@ -83,6 +86,30 @@ pub(crate) fn as_user(command: &mut Command, uid: u32) -> &mut Command {
     command.uid(uid).gid(uid).current_dir("/") // as root, `uid` also clears the supplementary groups
 }
 
+/// This program for another user, wherever the program lies.
+pub(crate) fn command_as(uid: u32, role: &str, args: &[&str]) -> Command {
+    let mut command = command_of("/proc/self/exe", role, args);
+    as_user(&mut command, uid);
+    command
+}
+
+/// An agent of another user.
+pub(crate) fn agent_as(uid: u32) -> Agent {
+    Agent::spawn(command_as(uid, "agent", &[]))
+}
+
+/// The same command below another one, such as `unshare`.
+pub(crate) fn below(mut wrapper: Command, command: &Command) -> Command {
+    wrapper.arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapper.env(key, value),
+            None => wrapper.env_remove(key),
+        };
+    }
+    wrapper
+}
+
 /// Runs the command in a mount namespace where /dev/shm is empty and of this size; `None`, and a note, where that
 /// cannot be done.
 pub(crate) fn private_shm(command: &Command, size: &str, test: &str) -> Option<Command> {
@@ -96,12 +123,5 @@ pub(crate) fn private_shm(command: &Command, size: &str, test: &str) -> Option<C
     }
     let mut wrapped = Command::new("unshare");
     wrapped.args([how, "sh", "-c", &format!("{mount} && exec \"$0\" \"$@\"")]);
-    wrapped.arg(command.get_program()).args(command.get_args());
-    for (key, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapped.env(key, value),
-            None => wrapped.env_remove(key),
-        };
-    }
-    Some(wrapped)
+    Some(below(wrapped, command))
 }

@@ -234,7 +234,7 @@ fn open_to_all() -> Check {
             subject,
             Verdict::Note,
             format!("all users can write to {}", open.join(", ")),
-            "create it with --share group or a mode such as 0640 if that was not meant",
+            "create it with --share group or a mode such as 0640 if that was not meant: who may write may also truncate",
         ),
     }
 }

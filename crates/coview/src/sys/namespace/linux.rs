@@ -115,6 +115,14 @@ impl Slot {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_mode & MARK == 0 {
             return Err(self.not_ours());
         }
+        if self.private && stat.st_mode & 0o077 != 0 {
+            // Somebody else may have linked an object of ours in `Global\` to this name; or this user namespace shows the files
+            // of several users as if they were ours.
+            return Err(Refusal::Squatted(format!(
+                "{path} is in the way: other users may open it, which is so of no object in Local\\; remove it, or use another name"
+            ))
+            .into());
+        }
         Ok(())
     }
 
@@ -434,6 +442,7 @@ pub(crate) fn create(
 ) -> io::Result<Creation> {
     sweep_if_due();
     let kind = variant.kind().ok_or(Errno::INVAL)?;
+    let mode = if slot.private { 0o600 } else { mode };
     let mut made = None;
     let mut patience = Patience(None);
     loop {
