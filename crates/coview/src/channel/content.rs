@@ -18,13 +18,13 @@ pub(super) struct Content {
     pub(super) offset: usize,
 }
 
-impl From<region::Content> for Content {
-    fn from(region::Content { view, offset }: region::Content) -> Content {
-        Content { view: Arc::new(view), offset }
-    }
-}
-
 impl Content {
+    /// Those who are at the ends of a channel know each other by locks.
+    fn of(region::Content { view, offset }: region::Content) -> Result<Content> {
+        Plan::check_namespace(&view)?;
+        Ok(Content { view: Arc::new(view), offset })
+    }
+
     /// A new one of that name, which `init` fills.
     pub(super) fn create(
         name: &str,
@@ -34,7 +34,7 @@ impl Content {
     ) -> Result<Content> {
         let mapping = options(plan, share).create(name)?;
         match plan.open_or_init(&mapping, PATIENCE, init)? {
-            (content, true) => Ok(content.into()),
+            (content, true) => Content::of(content),
             // Somebody's `open_or_create` came between.
             (_, false) => Err(exists("create", &mapping.object)),
         }
@@ -48,12 +48,12 @@ impl Content {
         init: impl FnOnce(&View, usize) -> Result<()>,
     ) -> Result<Content> {
         let (mapping, _) = options(plan, share).open_or_create(name)?;
-        plan.open_or_init(&mapping, PATIENCE, init).map(|(content, _)| content.into())
+        Content::of(plan.open_or_init(&mapping, PATIENCE, init)?.0)
     }
 
     /// The live one of that name.
     pub(super) fn open(name: &str, plan: &Plan) -> Result<Content> {
-        plan.open_given(&Mapping::open(name, Access::ReadWrite)?, PATIENCE).map(Content::from)
+        Content::of(plan.open_given(&Mapping::open(name, Access::ReadWrite)?, PATIENCE)?)
     }
 }
 

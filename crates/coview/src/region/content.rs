@@ -181,6 +181,11 @@ impl Plan {
         Ok((self.check(view, mapping)?, ours))
     }
 
+    /// Refuses a region whose locks belong to another PID namespace: that of who initialised it.
+    pub(crate) fn check_namespace(view: &View) -> Result<()> {
+        view.place::<Once>(ONCE_AT)?.check_namespace()
+    }
+
     /// Writes the head, over whatever somebody wrote who died.
     fn begin(&self, view: &View, mapping: &Mapping) -> Result<()> {
         if self.encoded.len() > schema::MAX_LEN || self.mapping_size() > view.len() as u64 {

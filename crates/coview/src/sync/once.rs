@@ -62,6 +62,11 @@ impl Once {
         self.run(Some(timeout), init)
     }
 
+    /// Refuses who is in another PID namespace than those who called it.
+    pub(crate) fn check_namespace(&self) -> Result<()> {
+        self.words.check_namespace().map_err(|error| refused("open", "a region", error))
+    }
+
     fn run(&self, timeout: Option<Duration>, init: impl FnOnce() -> Result<()>) -> Result<bool> {
         if self.is_done() {
             return Ok(false);

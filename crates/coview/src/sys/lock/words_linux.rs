@@ -119,19 +119,30 @@ impl Words {
         }
     }
 
+    /// Refuses who is in another PID namespace than those who have used it.
+    pub(crate) fn check_namespace(&self) -> io::Result<()> {
+        match self.id.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            known if known == me()?.namespace() => Ok(()),
+            _ => Err(elsewhere()),
+        }
+    }
+
     /// Thread numbers mean something in one PID namespace alone: the first to come says in which.
     #[cold]
     fn join(&self, me: Me) -> io::Result<()> {
         match self.id.compare_exchange(0, me.namespace(), Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => Ok(()),
             Err(known) if known == me.namespace() => Ok(()),
-            Err(_) => {
-                let why = "it is used from another PID namespace, where thread numbers mean other threads; \
-                           share the PID namespace (--pid=container:… or hostPID) to use it";
-                Err(Refusal::Unsupported(why.into()).into())
-            }
+            Err(_) => Err(elsewhere()),
         }
     }
+}
+
+fn elsewhere() -> io::Error {
+    let why = "it is used from another PID namespace, where thread numbers mean other threads; \
+               share the PID namespace (--pid=container:… or hostPID) to use it";
+    Refusal::Unsupported(why.into()).into()
 }
 
 /// Sleeps on both halves of a word, and on the locks of `peers`: whether one of these has no owner. `expected`: of the half that

@@ -49,6 +49,11 @@ struct Held {
 }
 
 impl Words {
+    /// Kernel objects mean the same to all.
+    pub(crate) fn check_namespace(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
