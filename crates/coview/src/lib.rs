@@ -56,3 +56,8 @@ pub use coview_derive::Record;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The page on security, as far as it has examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/security.md")]
+struct Security;
