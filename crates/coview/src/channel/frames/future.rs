@@ -5,7 +5,7 @@ use std::task::Waker;
 use super::Payload;
 use super::publisher::{Publisher, Publishing};
 use super::store::{EVERY, refused};
-use super::subscriber::{Found, Frame, Subscriber};
+use super::subscriber::{Found, Frame, Subscriber, Survey};
 use crate::channel::Listening;
 use crate::channel::future::found;
 use crate::error::Result;
@@ -51,9 +51,12 @@ impl<P: Payload + ?Sized> Subscriber<P> {
     }
 
     pub(crate) fn poll(&mut self, listening: &mut Listening, waker: &Waker) -> Result<Option<Found>> {
-        let (receiving, mut found) = (&self.receiving, Found::default());
+        let receiving = &self.receiving;
         for _ in 0..TRIES {
-            let Some(deaths) = receiving.survey(false, &mut found)? else { return Ok(Some(found)) };
+            let deaths = match receiving.survey(false)? {
+                Survey::Found(found) => return Ok(Some(found)),
+                Survey::Nothing(deaths) => deaths,
+            };
             let publishers = receiving.store.publishers();
             if publishers.listen(listening, waker, deaths, || receiving.is_there(false)).map_err(refused)? {
                 return Ok(None);
@@ -67,19 +70,22 @@ impl<P: Payload + ?Sized> Subscriber<P> {
 impl Publishing {
     /// Whether a frame of so many bytes has room; if not, `waker` is woken when it may have.
     fn poll(&mut self, len: usize, listening: &mut Listening, waker: &Waker) -> Result<bool> {
-        let store = &self.store;
-        let subscribers = store.subscribers();
+        let (store, everybody) = (&self.store, self.store.everybody());
+        let publisher_deaths = store.publishers().deaths;
         let has_room = || {
             let before = store.displaced(store.newest().wrapping_add(1));
             (store.is_inline(len) || store.has_room())
                 && before.is_none_or(|before| store.least(|policy| policy == EVERY) > before)
         };
         for _ in 0..TRIES {
-            let deaths = subscribers.deaths.load(Ordering::Acquire); // pairs with the Release in `bury`
+            // Acquire, both: pair with the Release in `reclaim` of an end: what the dead had is free.
+            let [deaths, others] = [everybody.deaths, publisher_deaths].map(|deaths| deaths.load(Ordering::Acquire));
             if has_room() || store.reclaim() && has_room() {
                 return Ok(true);
             }
-            if subscribers.listen(listening, waker, deaths, has_room).map_err(refused)? {
+            let is_news = || has_room() || publisher_deaths.load(Ordering::Acquire) != others;
+            let listens = everybody.listen_and(|end| store.bury(end), listening, waker, deaths, is_news);
+            if listens.map_err(refused)? {
                 return Ok(false);
             }
         }

@@ -15,6 +15,9 @@ use crate::primitive::Ordering;
 use crate::step::is_broken;
 use crate::sys::wait::{Deadline, spin};
 
+/// So much of what is written is announced at once: readers have it while it is still in a near cache, and to say so costs nothing beside it.
+const STEP: usize = 64 << 10;
+
 /// A published frame that its publisher still fills, from the front.
 ///
 /// Subscribers see what has been [announced](Filling::announce). [`finish`](Filling::finish)ed, the frame is what was announced by then;
@@ -120,7 +123,7 @@ where
         }
     }
 
-    /// Copies the next elements in, and announces them.
+    /// Copies the next elements in, and announces them, 64 KiB at a time.
     ///
     /// # Errors
     /// As [`announce`](Self::announce).
@@ -131,8 +134,12 @@ where
     where
         T: Copy,
     {
-        self.rest()[..elements.len()].copy_from_slice(elements);
-        self.announce(elements.len())
+        assert!(elements.len() <= self.rest().len(), "no more elements are written than there is room for");
+        for some in elements.chunks(STEP.div_ceil(size_of::<T>().max(1))) {
+            self.rest()[..some.len()].copy_from_slice(some);
+            self.announce(some.len())?;
+        }
+        Ok(())
     }
 
     /// Ends it: what has been announced is the whole frame.
@@ -193,9 +200,8 @@ where
     }
 
     fn get_growing(&self, timeout: Option<Duration>) -> Result<Option<Growing<'_, T>>> {
-        let mut found = Found::default();
-        let there = self.receiving.find(timeout, true, &mut found)?;
-        Ok(there.then(|| Growing { receiving: &self.receiving, found, _payload: PhantomData }))
+        let found = self.receiving.find(timeout, true)?;
+        Ok(found.map(|found| Growing { receiving: &self.receiving, found, _payload: PhantomData }))
     }
 }
 
@@ -259,7 +265,7 @@ where
     [T]: Payload,
 {
     fn drop(&mut self) {
-        self.receiving.release(&self.found);
+        self.receiving.release(&mut self.found);
     }
 }
 
@@ -313,17 +319,15 @@ impl Store {
 
     /// Aborts what grows in this slot if its publisher is dead. Whether it was.
     pub(super) fn bury_owner(&self, slot: usize) -> bool {
-        let head = self.head();
         let owner = (self.slot(slot).owner.load(Ordering::Relaxed) as usize).wrapping_sub(1);
-        let end = head.publishers.get(owner);
-        end.is_some_and(|end| end.reclaim(&head.publisher_deaths, || self.disown(owner)))
+        self.publishers().ends.get(owner).is_some_and(|end| self.bury(end))
     }
 }
 
 impl Receiving {
     /// Waits for more of a frame. `None`: the time is over.
     fn grow(&self, found: &mut Found, timeout: Option<Duration>) -> Result<Option<Growth>> {
-        let Some(slot) = found.slot.filter(|_| found.growing) else { return Ok(Some(Growth::Whole)) };
+        let (slot, true) = (found.slot, found.growing) else { return Ok(Some(Growth::Whole)) };
         let store = &self.store;
         let until = Deadline::after(timeout);
         let is_new = || store.slot(slot).ready() != Ready::Until(found.len);
@@ -337,7 +341,7 @@ impl Receiving {
                 continue;
             }
             if there {
-                let ready = store.ready(slot, found.number, found.most)?;
+                let ready = store.ready(slot, found.number, store.frame_max())?;
                 let growth = ready.growth(found.len);
                 found.len = ready.bytes();
                 return Ok(growth);

@@ -1,5 +1,6 @@
 //! Frames: published once, read in place by every subscriber, from a byte to gigabytes.
 
+mod entry;
 mod future;
 mod growing;
 mod payload;
@@ -30,6 +31,9 @@ use store::{Head, INLINE_MAX, Store};
 pub const PUBLISHERS: usize = 16;
 /// The most subscribers attached at once.
 pub const SUBSCRIBERS: usize = 64;
+
+/// The bytes of shared memory that each subscriber has, attached or not.
+pub const SUBSCRIBER_SIZE: usize = store::PER_SUBSCRIBER;
 
 /// The most frames that the largest history has.
 const HISTORY_MAX: u32 = 1 << 15;

@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use zerocopy::IntoBytes;
+
 use super::store::{EVERY, Place, Small, Store, refused};
 use super::turn::Turn;
 use super::{PUBLISHERS, Payload};
@@ -14,11 +16,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::primitive::Ordering;
 use crate::sys::wait::{Deadline, spin};
 
-/// So many slots go round as long as readers keep up: few stay in the caches, and the next one is not the one that is still read.
+/// So many slots go round as long as readers keep up, if they fit what one processor has of cache: the next one is not the one whose lines
+/// the last reader still has, and all of them stay near. Of larger ones a reader has only the end when it is done: there as few as possible do.
 const ROTATION: usize = 4;
-/// The longest sleep of one who waits for room: what another publisher has on loan comes back without a bell when that dies.
-const NAP: Duration = Duration::from_millis(100);
-
+const NEAR: usize = 1 << 20;
 /// The end that publishes. Dropped, the end is free for another.
 pub struct Publisher<P: ?Sized> {
     pub(super) publishing: Publishing,
@@ -31,7 +32,7 @@ pub(super) struct Publishing {
     index: usize,
     /// In which process we are this publisher.
     /// How many slots go round, and the last one taken.
-    rotation: Cell<usize>,
+    rotation: usize,
     last: Cell<usize>,
     /// All subscribers that are to get every frame have taken those before this one; and when that was asked.
     passed: Cell<u64>,
@@ -61,7 +62,8 @@ impl<P: Payload + ?Sized> Publisher<P> {
         // What one had that died here.
         store.disown(index);
         store.head().desks[index].leave();
-        let (rotation, joins) = (Cell::new(ROTATION.min(store.slots())), Cell::new(store.joins().wrapping_sub(1)));
+        let near = (NEAR / store.frame_max().max(1)).clamp(1, ROTATION);
+        let (rotation, joins) = (near.min(store.slots()), Cell::new(store.joins().wrapping_sub(1)));
         let (last, passed) = (Cell::new(0), Cell::new(0));
         let publishing = Publishing { store, end, index, rotation, last, passed, joins };
         Ok(Publisher { publishing, _payload: PhantomData })
@@ -110,6 +112,11 @@ where
     where
         T: Copy,
     {
+        if self.publishing.store.is_inline(T::UNIT) {
+            let place = small(value);
+            while !self.publishing.publish(&place, T::UNIT, false, None)? {}
+            return Ok(());
+        }
         let mut loan = self.loan()?;
         *loan = *value;
         loan.publish()
@@ -127,6 +134,14 @@ where
         *loan = *value;
         Ok(loan.publish_timeout(Duration::ZERO)?.is_ok())
     }
+}
+
+/// A small frame that holds a value, for which it has room: a loan would be moved about.
+#[inline]
+fn small<T: Payload>(value: &T) -> Place {
+    let mut words = Small::default();
+    words.0.as_mut_bytes()[..T::UNIT].copy_from_slice(value.bytes());
+    Place::Small(words)
 }
 
 impl<T> Publisher<[T]>
@@ -224,45 +239,42 @@ impl Publishing {
         }
     }
 
-    /// A slot: one that goes round, or else one more; then what the dead had; then that of the oldest frame.
+    /// A slot: one that goes round, or else the first of all; then what the dead had; then that of the oldest frame.
     fn slot(&self, turn: &Turn<'_>) -> Option<usize> {
-        let (store, all) = (&self.store, self.store.slots());
-        let going_round = || {
-            let rotation = self.rotation.get();
-            let next = (1..=rotation).map(|step| (self.last.get() + step) % rotation.max(1));
-            store.take(turn, self.index, next)
-        };
+        let (store, all, rotation) = (&self.store, self.store.slots(), self.rotation);
+        let going_round =
+            || store.take(turn, self.index, (1..=rotation).map(|step| (self.last.get() + step) % rotation.max(1)));
+        let any = || store.take(turn, self.index, 0..all);
         let found = going_round().or_else(|| {
             store.retire(turn);
-            going_round()
-        });
-        let found = found.or_else(|| {
-            let more = store.take(turn, self.index, self.rotation.get()..all)?;
-            self.rotation.set(more + 1);
-            Some(more)
+            going_round().or_else(any)
         });
         let found = found.or_else(|| {
             store.reclaim();
             store.retire(turn);
-            going_round()
+            any()
         });
         // Each time one frame less: not for ever.
-        let found = found.or_else(|| (0..all).take_while(|_| store.evict(turn)).find_map(|_| going_round()));
+        let found = found.or_else(|| (0..all).take_while(|_| store.evict(turn)).find_map(|_| any()));
         found.inspect(|slot| self.last.set(*slot))
     }
 
-    /// Sleeps until there may be room. `false`: the time is over.
+    /// Sleeps until there may be room. `false`: the time is over, and nobody is dead.
     #[cold]
     fn wait(&self, until: Deadline, ready: impl Fn() -> bool) -> Result<bool> {
-        let Some(left) = until.left() else { return Ok(false) };
+        let (store, everybody) = (&self.store, self.store.everybody());
+        if until.left().is_none() {
+            return Ok(store.reclaim());
+        }
         if spin(&ready) {
             return Ok(true);
         }
-        let side = self.store.subscribers();
-        let known = side.deaths.load(Ordering::Acquire); // pairs with the Release in `bury`
-        if !self.store.reclaim() {
-            let nap = Deadline::after(Some(left.min(NAP)));
-            side.sleep(nap, known, false, ready).map_err(refused)?;
+        let publisher_deaths = store.publishers().deaths;
+        // Acquire, both: pair with the Release in `reclaim` of an end: what the dead had is free.
+        let [known, others] = [everybody.deaths, publisher_deaths].map(|deaths| deaths.load(Ordering::Acquire));
+        if !store.reclaim() {
+            let is_news = || ready() || publisher_deaths.load(Ordering::Acquire) != others;
+            everybody.sleep_and(|end| store.bury(end), until, known, false, is_news).map_err(refused)?;
         }
         Ok(true)
     }

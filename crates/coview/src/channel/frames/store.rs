@@ -4,12 +4,13 @@
 //! is no more. A slot is used by whoever has it on loan, by an entry that tells of it, or by the subscribers that say they
 //! hold it; what is used by nobody is free. Nothing is counted, so no death can spoil a count.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
+use super::entry::{self, here};
 use super::growing::Ready;
 use super::turn::{Desk, Turn, Turns};
 use super::{PUBLISHERS, SLOTS_MAX, SUBSCRIBERS, Shape};
@@ -65,8 +66,8 @@ pub(super) struct Head {
     bells: Bells,
     pub(super) turns: Turns,
     pub(super) desks: [Desk; PUBLISHERS],
-    pub(super) publishers: [End; PUBLISHERS],
-    subscribers: [End; SUBSCRIBERS],
+    /// First those who publish.
+    pub(super) ends: [End; PUBLISHERS + SUBSCRIBERS],
     seats: [Seat; SUBSCRIBERS],
 }
 
@@ -91,6 +92,9 @@ struct Seat {
     /// How many frames it did not get.
     lost: AtomicU64,
 }
+
+/// What there is of every subscriber.
+pub(super) const PER_SUBSCRIBER: usize = size_of::<End>() + size_of::<Seat>();
 
 /// A place in the ring.
 #[derive(Debug)]
@@ -157,12 +161,30 @@ pub(super) enum Place {
     Slot(usize),
 }
 
-/// What a look for a frame shows: the slot it is in, which is held, or none, and then its bytes were copied; its length.
+/// What a look for a frame shows.
 pub(super) enum Look {
     Nothing,
-    /// It is here; the flag: it may grow.
-    Frame(Option<usize>, usize, bool),
+    /// It is here, in this slot, which is held; its length, and whether it may grow.
+    Slot(usize, usize, bool),
+    /// It is here, and small: have a glance.
+    Small,
     Gone,
+}
+
+/// Copies of small frames that are in nobody's hands any more: mostly one, which the next frame is copied to.
+#[derive(Default)]
+pub(super) struct Spare(Cell<Option<Box<Small>>>);
+
+impl Spare {
+    #[inline]
+    fn take(&self) -> Box<Small> {
+        self.0.take().unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn put(&self, small: Box<Small>) {
+        self.0.set(Some(small));
+    }
 }
 
 /// The frames, as this process knows them: what was checked once is not asked of shared memory again.
@@ -274,12 +296,27 @@ impl Store {
 
     pub(super) fn publishers(&self) -> Side<'_> {
         let head = self.head();
-        Side { ends: &head.publishers, deaths: &head.publisher_deaths, bell: &head.bells.published }
+        Side { ends: &head.ends[..PUBLISHERS], deaths: &head.publisher_deaths, bell: &head.bells.published }
     }
 
     pub(super) fn subscribers(&self) -> Side<'_> {
         let head = self.head();
-        Side { ends: &head.subscribers, deaths: &head.subscriber_deaths, bell: &head.bells.freed }
+        Side { ends: &head.ends[PUBLISHERS..], deaths: &head.subscriber_deaths, bell: &head.bells.freed }
+    }
+
+    /// All whose deaths make room, as those see them who wait for it.
+    pub(super) fn everybody(&self) -> Side<'_> {
+        Side { ends: &self.head().ends, ..self.subscribers() }
+    }
+
+    /// If nobody is at this end any more, takes back what that one had. Whether that is so.
+    pub(super) fn bury(&self, end: &End) -> bool {
+        let head = self.head();
+        let index = (std::ptr::from_ref(end).addr() - head.ends.as_ptr().addr()) / size_of::<End>();
+        match index.checked_sub(PUBLISHERS) {
+            None => end.reclaim(&head.publisher_deaths, || self.disown(index)),
+            Some(seat) => end.reclaim(&head.subscriber_deaths, || self.leave(seat)),
+        }
     }
 }
 
@@ -288,14 +325,7 @@ impl Store {
     /// The newest frame. Who died before it said so had published it all the same.
     #[inline]
     pub(super) fn settle(&self, _: &Turn<'_>) -> u64 {
-        let newest = &self.head().turns.newest;
-        let (known, next) = (newest.load(Ordering::Relaxed), newest.load(Ordering::Relaxed).wrapping_add(1));
-        // Acquire: pairs with the Release in `publish`.
-        if self.entry(next).number.load(Ordering::Acquire) != here(next) {
-            return known;
-        }
-        newest.store(next, Ordering::Release);
-        next
+        entry::settle(&self.head().turns.newest, |number| &self.entry(number).number)
     }
 
     /// Makes it frame `number`, which follows the newest: before the store that counts it is not there, and after it it is.
@@ -303,16 +333,8 @@ impl Store {
     pub(super) fn publish(&self, _: &Turn<'_>, number: u64, place: &Place, len: usize, growing: bool) {
         let entry = self.entry(number);
         let before = number.wrapping_sub(self.shape.entries);
-        if is_broken("frames: the number before the bytes") {
-            entry.number.store(here(number), Ordering::Release);
-            (0..100).for_each(|_| std::hint::spin_loop());
-        }
-        // SeqCst: with the look at the holds in `is_free`, against the hold and the second look in `look`. Small frames are not held.
         let small = entry.what.load(Ordering::Relaxed) & INLINE != 0;
-        entry.number.store(gone(before), if small { Ordering::Relaxed } else { Ordering::SeqCst });
-        // Release: pairs with the Acquire fence in `look`: who sees a byte of this frame sees that the one before is gone.
-        fence(Ordering::Release);
-        match place {
+        entry::tell(&entry.number, before, number, small, || match place {
             Place::Small(words) => {
                 entry.what.store(INLINE | len as u64, Ordering::Relaxed);
                 entry.copy_in(words, len);
@@ -323,9 +345,7 @@ impl Store {
                 self.slot(*slot).frame.store(number, Ordering::Relaxed);
                 entry.what.store((*slot as u64) << SLOT_AT | len as u64 | flag, Ordering::Relaxed);
             }
-        }
-        // Release: pairs with the Acquires in `look` and `settle`.
-        entry.number.store(here(number), Ordering::Release);
+        });
         self.head().turns.newest.store(number, Ordering::Release); // pairs with the Acquire in `newest`
         // Who fills it on has it on loan until it is done.
         if let (Place::Slot(slot), false) = (place, growing) {
@@ -354,8 +374,8 @@ impl Store {
 
     /// Whether somebody reads what is in this slot.
     fn is_held(&self, index: usize) -> bool {
-        // SeqCst: see `publish`. Whoever takes a seat does so in turn: in turn, nobody is missing here.
-        self.seated().any(|seat| seat.holds[index / 64].load(Ordering::SeqCst) & bit(index) != 0)
+        // Whoever takes a seat does so in turn: in turn, nobody is missing here.
+        self.seated().any(|seat| entry::is_held(&seat.holds[index / 64], bit(index)))
     }
 
     /// The first free of these slots, for a publisher.
@@ -368,8 +388,10 @@ impl Store {
     /// Takes the frames out that no subscriber will ask for any more, and that are not history.
     pub(super) fn retire(&self, turn: &Turn<'_>) {
         let newest = self.settle(turn);
-        let keep = newest.saturating_add(1).saturating_sub(self.shape.history.max(1));
-        let limit = self.least(|policy| policy == EVERY || policy == OLDEST).min(keep);
+        let keep = newest.saturating_add(1).saturating_sub(self.shape.history);
+        // Who gets the newest alone may still want that.
+        let newest_only = if self.least(|policy| policy == NEWEST) <= newest { newest } else { u64::MAX };
+        let limit = self.least(|policy| policy == EVERY || policy == OLDEST).min(newest_only).min(keep);
         let oldest = &self.head().turns.oldest;
         let from = oldest.load(Ordering::Relaxed).max(newest.saturating_sub(self.shape.entries - 1));
         let frames = (from..from.saturating_add(self.shape.entries)).take_while(|number| *number <= newest);
@@ -379,7 +401,7 @@ impl Store {
                 if number >= limit {
                     break;
                 }
-                self.entry(number).number.store(gone(number), Ordering::SeqCst); // as in `publish`
+                entry::take_out(&self.entry(number).number, number);
             }
             to = number.saturating_add(1);
         }
@@ -395,7 +417,7 @@ impl Store {
         {
             let Some(slot) = self.slot_of(number).filter(|_| number < limit) else { continue };
             if !self.is_held(slot) {
-                self.entry(number).number.store(gone(number), Ordering::SeqCst); // as in `publish`
+                entry::take_out(&self.entry(number).number, number);
                 return true;
             }
         }
@@ -464,10 +486,10 @@ impl Store {
         }
         let mut any = false;
         for index in bits(owners) {
-            any |= head.publishers[index].reclaim(&head.publisher_deaths, || self.disown(index));
+            any |= self.bury(&head.ends[index]);
         }
         for seat in bits(head.joined.load(Ordering::Relaxed)) {
-            any |= head.subscribers[seat].reclaim(&head.subscriber_deaths, || self.leave(seat));
+            any |= self.bury(&head.ends[PUBLISHERS + seat]);
         }
         any
     }
@@ -510,8 +532,7 @@ impl Store {
     /// A subscriber has read what is in this slot.
     #[inline]
     pub(super) fn let_go(&self, slot: usize, seat: usize) {
-        // Release: pairs with the load in `is_held`: what was read there may be written over.
-        self.head().seats[seat].holds[slot / 64].fetch_and(!bit(slot), Ordering::Release);
+        entry::let_go(&self.head().seats[seat].holds[slot / 64], bit(slot));
         let _ = self.subscribers().ring(); // else they look again by themselves
     }
 
@@ -544,7 +565,7 @@ impl Store {
 
     #[inline]
     pub(super) fn newest(&self) -> u64 {
-        self.head().turns.newest.load(Ordering::Acquire) // pairs with the Release in `publish`
+        self.head().turns.newest.load(Ordering::Acquire) // pairs with the Release in `entry::tell`
     }
 
     /// Whether frame `number` has been published.
@@ -568,11 +589,25 @@ impl Store {
         next
     }
 
-    /// Looks for a frame, for the subscriber in this seat; a small one is copied.
+    /// A copy of a small frame, if it is there, whole, and its length. `None`: have a look.
     #[inline]
-    pub(super) fn look(&self, number: u64, seat: usize, early: bool, small: &mut Small) -> Result<Look> {
+    pub(super) fn glance(&self, number: u64, spare: &Spare) -> Option<(Box<Small>, usize)> {
         let entry = self.entry(number);
-        let is = entry.number.load(Ordering::Acquire); // pairs with the Release in `publish`
+        entry::copy(&entry.number, number, || {
+            let what = entry.what.load(Ordering::Relaxed);
+            let len = (what & !INLINE) as usize;
+            (what & INLINE != 0 && self.fits(len, self.inline_max())).then(|| {
+                let mut small = spare.take();
+                entry.copy_out(len, &mut small);
+                (small, len)
+            })
+        })
+    }
+
+    /// Looks for a frame, for the subscriber in this seat.
+    pub(super) fn look(&self, number: u64, seat: usize, early: bool) -> Result<Look> {
+        let entry = self.entry(number);
+        let is = entry.number.load(Ordering::Acquire); // pairs with the Release in `entry::tell`
         if is != here(number) {
             return Ok(if is < here(number) { Look::Nothing } else { Look::Gone });
         }
@@ -581,13 +616,15 @@ impl Store {
             return self.look_at_slot(number, what, seat, early);
         }
         let len = (what & !INLINE) as usize;
-        entry.copy_out(len, small);
-        fence(Ordering::Acquire); // pairs with the Release fence in `publish`
+        fence(Ordering::Acquire); // pairs with the Release fence in `entry::tell`
         if entry.number.load(Ordering::Relaxed) != here(number) {
             return Ok(Look::Gone);
         }
-        self.checked(number, len, if self.inline { INLINE_MAX } else { 0 })?;
-        Ok(Look::Frame(None, len, false))
+        self.checked(number, len, self.inline_max()).map(|()| Look::Small)
+    }
+
+    fn inline_max(&self) -> usize {
+        if self.inline { INLINE_MAX } else { 0 }
     }
 
     fn look_at_slot(&self, number: u64, what: u64, seat: usize, early: bool) -> Result<Look> {
@@ -597,11 +634,8 @@ impl Store {
             let gone = entry.number.load(Ordering::Acquire) != here(number);
             return if gone { Ok(Look::Gone) } else { Err(self.corrupt("a frame is in no slot", number)) };
         }
-        // SeqCst, both: pair with the store of the number and the look at the holds by publishers: either they see that we hold it,
-        // or we see that the frame is gone.
-        self.head().seats[seat].holds[index / 64].fetch_or(bit(index), Ordering::SeqCst);
-        if entry.number.load(Ordering::SeqCst) != here(number) && !is_broken("frames: held without a second look") {
-            self.let_go(index, seat);
+        if !entry::hold(&entry.number, number, &self.head().seats[seat].holds[index / 64], bit(index)) {
+            let _ = self.subscribers().ring(); // else they look again by themselves
             return Ok(Look::Gone);
         }
         let growing = what & GROWING != 0;
@@ -611,8 +645,8 @@ impl Store {
             false => Ok(Ready::Whole(len)),
         });
         let look = match ready {
-            Ok(Ready::Whole(len)) => return Ok(Look::Frame(Some(index), len, false)),
-            Ok(ready) if early => return Ok(Look::Frame(Some(index), ready.bytes(), true)),
+            Ok(Ready::Whole(len)) => return Ok(Look::Slot(index, len, false)),
+            Ok(ready) if early => return Ok(Look::Slot(index, ready.bytes(), true)),
             Ok(Ready::Until(_)) => Ok(Look::Nothing),
             Ok(Ready::Aborted(_)) => Ok(Look::Gone),
             Err(error) => Err(error),
@@ -631,11 +665,15 @@ impl Store {
         }
     }
 
+    /// Whether a frame can have so many bytes.
     #[inline]
-    fn checked(&self, number: u64, len: usize, max: usize) -> Result<()> {
+    fn fits(&self, len: usize, max: usize) -> bool {
         let unit = self.shape.unit;
-        let fits = if self.shape.one { len as u64 == unit } else { (len as u64).is_multiple_of(unit) };
-        match fits && len <= max {
+        len <= max && if self.shape.one { len as u64 == unit } else { (len as u64).is_multiple_of(unit) }
+    }
+
+    fn checked(&self, number: u64, len: usize, max: usize) -> Result<()> {
+        match self.fits(len, max) {
             true => Ok(()),
             false => Err(self.corrupt("a frame has no possible length", number)),
         }
@@ -652,22 +690,6 @@ impl Store {
 /// The slot that an entry tells of.
 fn slot_in(what: u64) -> usize {
     ((what & !(INLINE | GROWING)) >> SLOT_AT) as usize
-}
-
-/// What the entry of this frame says while it is there.
-#[inline]
-fn here(number: u64) -> u64 {
-    number.wrapping_mul(2)
-}
-
-/// What it says from then on until the next is there.
-#[inline]
-fn gone(number: u64) -> u64 {
-    match number as i64 {
-        // Before the first round there was none.
-        ..=0 => 0,
-        _ => here(number) + 1,
-    }
 }
 
 impl fmt::Debug for Store {
@@ -691,11 +713,11 @@ mod tests {
             offset_of!(Head, joined),
         ];
         assert_eq!(first, [24, 40, 48, 56]);
-        let parts =
-            [offset_of!(Head, bells), offset_of!(Head, turns), offset_of!(Head, desks), offset_of!(Head, publishers)];
+        let parts = [offset_of!(Head, bells), offset_of!(Head, turns), offset_of!(Head, desks), offset_of!(Head, ends)];
         assert_eq!(parts, [128, 256, 384, 1408]);
         assert_eq!((offset_of!(Turns, newest), offset_of!(Turns, oldest)), (64, 72));
-        assert_eq!([offset_of!(Head, subscribers), offset_of!(Head, seats), RING_AT], [2432, 6528, 22912]);
+        let subscribers = offset_of!(Head, ends) + PUBLISHERS * size_of::<End>();
+        assert_eq!([subscribers, offset_of!(Head, seats), RING_AT], [2432, 6528, 22912]);
         assert_eq!([offset_of!(Seat, policy), offset_of!(Seat, holds), offset_of!(Seat, lost)], [8, 16, 144]);
         assert_eq!((size_of::<Entry>(), size_of::<Slot>(), size_of::<Seat>()), (128, 64, 256));
     }

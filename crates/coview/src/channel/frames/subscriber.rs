@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::growing::Ready;
-use super::store::{EVERY, Look, NEWEST, OLDEST, Small, Store, refused};
+use super::store::{EVERY, Look, NEWEST, OLDEST, Small, Spare, Store, refused};
 use super::{Payload, SUBSCRIBERS};
 use crate::channel::end::{Attached, Peer, died};
 use crate::error::{Error, ErrorKind, Result};
@@ -55,6 +55,7 @@ pub(super) struct Receiving {
     deaths: Cell<u32>,
     /// Looks in vain.
     misses: Cell<u32>,
+    spare: Spare,
 }
 
 /// A received frame, in place; dropped, its slot is free when the others have read it.
@@ -66,18 +67,23 @@ pub struct Frame<'a, P: Payload + ?Sized> {
     _payload: PhantomData<Box<P>>,
 }
 
-/// Which frame was found, and where. Looks fill it where it stays: to move it would cost as much as the rest.
-#[derive(Default)]
+/// Which frame was found, and where.
 pub(crate) struct Found {
-    /// The bytes, if it is in no slot.
-    small: Small,
-    pub(super) slot: Option<usize>,
+    /// The bytes, if it is in no slot. In a box: moving them about would cost as much as the rest.
+    small: Option<Box<Small>>,
+    pub(super) slot: usize,
     pub(super) len: usize,
     pub(super) number: u64,
     pub(super) lost: u64,
-    /// More may come, up to so many bytes.
+    /// More may come.
     pub(super) growing: bool,
-    pub(super) most: usize,
+}
+
+/// What a look shows that asks for the dead, too.
+pub(super) enum Survey {
+    Found(Found),
+    /// There is no frame, and so many deaths are known.
+    Nothing(u32),
 }
 
 impl<P: Payload + ?Sized> Subscriber<P> {
@@ -103,7 +109,8 @@ impl<P: Payload + ?Sized> Subscriber<P> {
         let next = Cell::new(store.join(&turn, seat, word));
         drop(turn);
         let (lost, misses, said) = (Cell::new(0), Cell::new(0), Cell::new(next.get()));
-        let receiving = Receiving { store, end, seat, policy, next, said, lost, deaths, misses };
+        let spare = Spare::default();
+        let receiving = Receiving { store, end, seat, policy, next, said, lost, deaths, misses, spare };
         Ok(Subscriber { receiving, _payload: PhantomData })
     }
 
@@ -145,9 +152,7 @@ impl<P: Payload + ?Sized> Subscriber<P> {
 
     #[inline]
     fn get(&self, timeout: Option<Duration>) -> Result<Option<Frame<'_, P>>> {
-        let mut found = Found::default();
-        let there = self.receiving.find(timeout, false, &mut found)?;
-        Ok(there.then(|| self.frame(found)))
+        Ok(self.receiving.find(timeout, false)?.map(|found| self.frame(found)))
     }
 
     /// The frame that a look has found.
@@ -158,10 +163,13 @@ impl<P: Payload + ?Sized> Subscriber<P> {
 }
 
 impl Receiving {
-    /// The next frame, waiting for it. `early`: even if it still grows. `false`: the time is over.
+    /// The next frame, waiting for it. `early`: even if it still grows. `None`: the time is over.
     #[inline]
-    pub(super) fn find(&self, timeout: Option<Duration>, early: bool, found: &mut Found) -> Result<bool> {
-        Ok(self.look(early, found)? || self.wait(timeout, early, found)?)
+    pub(super) fn find(&self, timeout: Option<Duration>, early: bool) -> Result<Option<Found>> {
+        match self.glance() {
+            None => self.wait(timeout, early),
+            found => Ok(found),
+        }
     }
 
     /// The frame to take next, or a later one.
@@ -171,35 +179,50 @@ impl Receiving {
         if self.policy == Policy::NewestOnly { next.max(self.store.newest()) } else { next }
     }
 
-    /// Takes the next frame, if it is there.
+    /// Takes the frame to take next, if it is there and small, as most are.
     #[inline]
-    fn look(&self, early: bool, found: &mut Found) -> Result<bool> {
+    fn glance(&self) -> Option<Found> {
+        let number = self.wanted();
+        let (small, len) = self.store.glance(number, &self.spare)?;
+        let lost = number - self.next.get();
+        let lost = if lost | self.lost.get() == 0 { 0 } else { self.tell_lost(lost) };
+        let next = number.saturating_add(1);
+        self.next.set(next);
+        if next.wrapping_sub(self.said.get()) >= UNSAID {
+            // Whoever could not be woken looks again by itself.
+            let _ = self.advance(next);
+        }
+        Some(Found { small: Some(small), slot: 0, len, number, lost, growing: false })
+    }
+
+    /// Takes the next frame, if it is there.
+    fn look(&self, early: bool) -> Result<Option<Found>> {
         for _ in 0..TRIES {
             let (next, number) = (self.next.get(), self.wanted());
-            match self.store.look(number, self.seat, early, &mut found.small) {
+            match self.store.look(number, self.seat, early) {
                 Ok(Look::Nothing) => {
                     if self.said.get() != next {
                         self.advance(next)?;
                     }
-                    return Ok(false);
+                    return Ok(None);
                 }
-                Ok(Look::Frame(slot, len, growing)) => {
-                    (found.slot, found.len, found.number, found.growing) = (slot, len, number, growing);
-                    found.lost = self.lost.take().saturating_add(number - next);
-                    found.most = self.store.frame_max();
-                    if found.lost != 0 {
-                        self.store.lose(self.seat, found.lost);
+                Ok(Look::Small) => {
+                    // Or it has gone just now.
+                    if let Some(found) = self.glance() {
+                        return Ok(Some(found));
                     }
+                }
+                Ok(Look::Slot(slot, len, growing)) => {
+                    let lost = self.tell_lost(number - next);
                     let next = number.saturating_add(1);
                     self.next.set(next);
+                    let mut found = Found { small: None, slot, len, number, lost, growing };
                     // The frame is ours before publishers are told that we have it.
-                    if (slot.is_some() || next.wrapping_sub(self.said.get()) >= UNSAID)
-                        && let Err(error) = self.advance(next)
-                    {
-                        self.release(found);
+                    if let Err(error) = self.advance(next) {
+                        self.release(&mut found);
                         return Err(error);
                     }
-                    return Ok(true);
+                    return Ok(Some(found));
                 }
                 Ok(Look::Gone) => self.pass_over(number)?,
                 Err(error) => {
@@ -208,7 +231,17 @@ impl Receiving {
                 }
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// How many were lost before a frame that is so many after the next.
+    #[cold]
+    fn tell_lost(&self, skipped: u64) -> u64 {
+        let lost = self.lost.take().saturating_add(skipped);
+        if lost != 0 {
+            self.store.lose(self.seat, lost);
+        }
+        lost
     }
 
     #[cold]
@@ -224,20 +257,22 @@ impl Receiving {
         self.store.advance(self.seat, to)
     }
 
-    pub(super) fn release(&self, found: &Found) {
-        if let Some(slot) = found.slot
-            && self.end.is_ours()
-        {
-            self.store.let_go(slot, self.seat);
+    #[inline]
+    pub(super) fn release(&self, found: &mut Found) {
+        match found.small.take() {
+            Some(small) => self.spare.put(small),
+            // A fork child holds nothing of its parent's.
+            None if self.end.is_ours() => self.store.let_go(found.slot, self.seat),
+            None => (),
         }
     }
 
     /// The bytes of a frame.
     #[inline]
     pub(super) fn bytes(&self, found: &Found) -> *const u8 {
-        match found.slot {
-            None => std::ptr::from_ref(&found.small).cast(),
-            Some(slot) => self.store.bytes(slot).cast_const(),
+        match &found.small {
+            Some(small) => std::ptr::from_ref(&**small).cast(),
+            None => self.store.bytes(found.slot).cast_const(),
         }
     }
 
@@ -248,45 +283,51 @@ impl Receiving {
     }
 
     #[inline(never)]
-    fn wait(&self, timeout: Option<Duration>, early: bool, found: &mut Found) -> Result<bool> {
+    fn wait(&self, timeout: Option<Duration>, early: bool) -> Result<Option<Found>> {
         if timeout == Some(Duration::ZERO) {
-            return if self.is_time_to_glance() { self.sleep(timeout, early, found) } else { Ok(false) };
+            return match self.look(early)? {
+                None if self.is_time_to_glance() => self.sleep(timeout, early),
+                found => Ok(found),
+            };
         }
         for _ in 0..SPINS {
-            if self.look(early, found)? {
-                return Ok(true);
+            if let Some(found) = self.look(early)? {
+                return Ok(Some(found));
             }
             std::hint::spin_loop();
         }
-        self.sleep(timeout, early, found)
+        self.sleep(timeout, early)
     }
 
-    /// Sleeps until there is a frame. `false`: the time is over.
+    /// Sleeps until there is a frame. `None`: the time is over.
     #[cold]
-    fn sleep(&self, timeout: Option<Duration>, early: bool, found: &mut Found) -> Result<bool> {
+    fn sleep(&self, timeout: Option<Duration>, early: bool) -> Result<Option<Found>> {
         let until = Deadline::after(timeout);
         loop {
-            let Some(deaths) = self.survey(early, found)? else { return Ok(true) };
+            let deaths = match self.survey(early)? {
+                Survey::Found(found) => return Ok(Some(found)),
+                Survey::Nothing(deaths) => deaths,
+            };
             let ready = || self.is_there(early);
             if !self.store.publishers().sleep(until, deaths, false, ready).map_err(refused)? {
-                return self.look(early, found);
+                return self.look(early);
             }
         }
     }
 
-    /// Looks, and whether somebody has died. `None`: it has found a frame; else how many deaths are known.
-    pub(super) fn survey(&self, early: bool, found: &mut Found) -> Result<Option<u32>> {
+    /// Looks, and whether somebody has died.
+    pub(super) fn survey(&self, early: bool) -> Result<Survey> {
         loop {
             // Acquire: pairs with the Release in `bury`: what the dead had published is there.
             let deaths = self.store.head().publisher_deaths.load(Ordering::Acquire);
-            if self.look(early, found)? {
-                return Ok(None);
+            if let Some(found) = self.look(early)? {
+                return Ok(Survey::Found(found));
             }
             if self.awaited().is_some_and(|slot| self.store.bury_owner(slot)) {
                 continue;
             }
             return match deaths == self.deaths.replace(deaths) {
-                true => Ok(Some(deaths)),
+                true => Ok(Survey::Nothing(deaths)),
                 false => Err(died("receive from", "publisher")),
             };
         }
@@ -329,7 +370,7 @@ impl<P: Payload + ?Sized> Deref for Frame<'_, P> {
 impl<P: Payload + ?Sized> Drop for Frame<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        self.receiving.release(&self.found);
+        self.receiving.release(&mut self.found);
     }
 }
 

@@ -134,7 +134,7 @@ impl Store {
             let desk = &head.desks[whose];
             let is_out = || desk.inside.load(Ordering::Acquire) == 0; // pairs with the Release in `leave`
             while !spin(is_out) {
-                if head.publishers[whose].reclaim(&head.publisher_deaths, || self.disown(whose)) {
+                if self.bury(&head.ends[whose]) {
                     break;
                 }
                 if until.left().is_none() || patience.left().is_none() {
@@ -151,7 +151,7 @@ impl Store {
     fn stand(&self, publisher: Option<usize>) {
         let head = self.head();
         let Some(me) = publisher else { return };
-        if head.publishers.iter().enumerate().all(|(index, end)| index == me || end.is_free()) {
+        if head.ends[..PUBLISHERS].iter().enumerate().all(|(index, end)| index == me || end.is_free()) {
             head.turns.standing.store(me as u32 + 1, Ordering::Relaxed);
         }
     }
