@@ -25,6 +25,13 @@ fn child() {
                 publisher.send(&vec![line.len() as u8; line.len()]).unwrap();
             }
         }),
+        ("lend", |args| {
+            let publisher = Frames::<[u8]>::open(&args[0]).unwrap().publisher().unwrap();
+            let loans = [(); 4].map(|()| publisher.loan(LARGE).unwrap());
+            say("lent");
+            hear();
+            drop(loans);
+        }),
         ("hold", |args| {
             let subscriber = Frames::<[u8]>::open(&args[0]).unwrap().subscriber(Policy::EveryFrame).unwrap();
             say("attached");
@@ -110,6 +117,28 @@ fn room_is_awaited_and_a_dead_subscriber_makes_it() {
             soon(waiting).await.unwrap().unwrap();
         });
     }
+}
+
+#[test]
+fn room_is_made_by_a_publisher_that_dies_with_its_loans() {
+    let name = name("lent");
+    let frames = frames(&name);
+    let mut publisher = frames.publisher().unwrap();
+    two_threads().block_on(async {
+        for _ in 0..3 {
+            let mut dead = Child::start("lend", &[&name]);
+            dead.expect("lent");
+            assert!(timeout(Duration::from_millis(20), publisher.writable(LARGE)).await.is_err(), "all are on loan");
+            let waiting = tokio::spawn(async move {
+                publisher.writable(LARGE).await.unwrap();
+                publisher
+            });
+            tokio::task::yield_now().await;
+            dead.kill();
+            publisher = soon(waiting).await.unwrap();
+            assert!(publisher.try_send(&[1; LARGE]).unwrap());
+        }
+    });
 }
 
 #[test]
