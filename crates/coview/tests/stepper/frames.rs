@@ -138,6 +138,47 @@ pub(crate) fn end_a_standing_turn() {
     });
 }
 
+/// A publisher and one of two subscribers that wait die; the other hears of the next frame, and of nothing torn.
+pub(crate) fn publisher_and_subscriber_die() {
+    let (frames, notes) = (frames("frames wait"), Notes::new());
+    let last = notes.word(0);
+    let other = helper(&|| {
+        let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
+        loop {
+            match subscriber.receive() {
+                Ok(frame) => {
+                    assert!(frame.iter().all(|byte| *byte == frame[0]), "torn");
+                    last.store(frame[0].into(), Ordering::SeqCst);
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::PeerDied),
+            }
+        }
+    });
+    let publishes = |begin: &dyn Fn()| {
+        let publisher = frames.publisher().unwrap();
+        begin();
+        publisher.send(&[1; 100]).unwrap();
+        publisher.send(&[2; LARGE]).unwrap();
+    };
+    let waits = |begin: &dyn Fn()| {
+        let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
+        while subscriber.try_receive().unwrap().is_some() {}
+        begin();
+        let _ = subscriber.receive(); // or hears that the publisher died
+    };
+    let next = |len| {
+        frames.publisher().unwrap().send(&vec![9; len]).unwrap();
+        until(|| last.load(Ordering::SeqCst) == 9 && asleep(other), "the other has the next frame and sleeps again");
+        last.store(0, Ordering::SeqCst);
+    };
+    next(100);
+    duel("frames: publisher and one of two waiting subscribers die", &publishes, &waits, |_, _| {
+        next(100);
+        next(LARGE);
+    });
+    kill_helper(other);
+}
+
 /// A publisher dies anywhere while it fills a published frame: who reads it early hears of its end, who does not gets it whole or not at all.
 pub(crate) fn fill() {
     let frames = frames("frames fill");

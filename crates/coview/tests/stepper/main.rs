@@ -98,6 +98,7 @@ const AREAS: &[(&str, Sweeps)] = &[
             frames::publish_standing,
             frames::publish_while_others_publish,
             frames::end_a_standing_turn,
+            frames::publisher_and_subscriber_die,
             frames::fill,
             frames::receive,
             frames::receive_while_others_publish,
@@ -129,7 +130,7 @@ fn run(areas: &[String]) {
     sweeps.iter().for_each(|sweep| sweep());
     println!("{} sweeps passed, 0 failed", sweeps.len());
     #[cfg(coview_step)]
-    mutants::all(areas);
+    mutants::all(&sweeps);
 }
 
 fn main() {

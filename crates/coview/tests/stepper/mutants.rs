@@ -43,12 +43,10 @@ const MUTANTS: &[(&str, &str, fn())] = &[
     ),
 ];
 
-/// Those whose sweep is in one of these areas; all, if none is named.
-pub(crate) fn all(areas: &[String]) {
-    let chosen: Vec<_> = MUTANTS
-        .iter()
-        .filter(|(_, by, _)| areas.is_empty() || areas.iter().any(|area| by.starts_with(area.as_str())))
-        .collect();
+/// Those that one of these sweeps is to see.
+pub(crate) fn all(sweeps: &[fn()]) {
+    let is_chosen = |sweep: fn()| sweeps.iter().any(|chosen| std::ptr::fn_addr_eq(*chosen, sweep));
+    let chosen: Vec<_> = MUTANTS.iter().filter(|(_, _, sweep)| is_chosen(*sweep)).collect();
     for (variant, by, sweep) in &chosen {
         assert!(caught(variant, sweep), "the broken variant {variant:?} is not seen by {by:?}");
         println!("broken: {variant}: caught by {by}");
