@@ -13,6 +13,8 @@
 #![allow(unsafe_code, unreachable_pub)]
 #![allow(dead_code, unused_imports)] // the models use a part of the library
 
+#[path = "../src/channel/frames/entry.rs"]
+mod entry;
 #[path = "../src/error.rs"]
 mod error;
 #[path = "model/explain.rs"]
@@ -526,6 +528,101 @@ fn latch() {
         faults: FAULTS,
         deadly: &[],
         body: || _ = crew(|_| (), &[Shared::<4>::write_round, Shared::read_twice], Shared::write),
+    }
+    .check();
+}
+
+/// Small frames in a ring of one entry: each is written over the one before, which a subscriber copies.
+#[derive(Default)]
+struct Ring {
+    newest: AtomicU64,
+    entry: AtomicU64,
+    bytes: [AtomicU64; 2],
+}
+
+impl Ring {
+    fn publish(&self) {
+        let number = 1 + entry::settle(&self.newest, |_| &self.entry);
+        let write = || self.bytes.iter().for_each(|word| word.store(number, Ordering::Relaxed));
+        entry::tell(&self.entry, number.wrapping_sub(1), number, true, write);
+        self.newest.store(number, Ordering::Release);
+    }
+
+    fn publish_two(&self) {
+        (0..2).for_each(|_| self.publish());
+    }
+
+    fn copy(&self, number: u64) -> bool {
+        let bytes = || Some(self.bytes.each_ref().map(|word| word.load(Ordering::Relaxed)));
+        let copied = entry::copy(&self.entry, number, bytes);
+        copied.inspect(|copied| assert_eq!(*copied, [number; 2], "another frame's bytes")).is_some()
+    }
+
+    fn copy_all(&self) {
+        (1..=2).for_each(|number| _ = self.copy(number));
+    }
+}
+
+/// A large frame in a slot, which the publisher wants for the next one.
+#[derive(Default)]
+struct Kept {
+    entry: AtomicU64,
+    holds: AtomicU64,
+    slot: Plain,
+}
+
+impl Kept {
+    fn publish(&self) {
+        self.slot.write(1);
+        entry::tell(&self.entry, 0, 1, false, || ());
+    }
+
+    fn take_back(&self) {
+        entry::take_out(&self.entry, 1);
+        if !entry::is_held(&self.holds, 1) {
+            self.slot.write(2);
+        }
+    }
+
+    fn read(&self) {
+        let is_here = self.entry.load(Ordering::Acquire) == entry::here(1);
+        if is_here && entry::hold(&self.entry, 1, &self.holds, 1) {
+            assert_eq!(self.slot.read(), 1, "another frame's bytes");
+            entry::let_go(&self.holds, 1);
+        }
+    }
+}
+
+#[test]
+fn frames() {
+    Model {
+        name: "frames, small",
+        loads: Loads::Old,
+        bounds: [3, 2],
+        victims: &[1],
+        faults: &[
+            Fault::Release,
+            Fault::Acquire,
+            Fault::ReleaseFence,
+            Fault::AcquireFence,
+            Fault::Named("frames: the number before the bytes"),
+        ],
+        deadly: &[],
+        body: || {
+            let it = crew(|_| (), &[Ring::publish_two, Ring::copy_all], Ring::publish);
+            it.publish();
+            assert!(it.copy(it.newest.load(Ordering::Acquire)), "the newest is there, whole");
+        },
+    }
+    .check();
+    Model {
+        name: "frames, in a slot",
+        loads: Loads::Old,
+        bounds: [3, 2],
+        victims: &[1, 2],
+        faults: &[Fault::Release, Fault::Acquire, Fault::SeqCst, Fault::Named("frames: held without a second look")],
+        deadly: &[],
+        body: || _ = crew(Kept::publish, &[Kept::take_back, Kept::read], |_| ()),
     }
     .check();
 }

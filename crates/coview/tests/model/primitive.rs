@@ -67,6 +67,15 @@ impl<T: Copy + Into<u64> + TryFrom<u64>> Atomic<T> {
         narrow(step(|| self.0.cell.fetch_add(value.into(), weaken(order))))
     }
 
+    pub(crate) fn fetch_or(&self, value: T, order: Ordering) -> T {
+        narrow(step(|| self.0.cell.fetch_or(value.into(), weaken(order))))
+    }
+
+    /// `value` has the bits that stay.
+    pub(crate) fn fetch_and(&self, value: T, order: Ordering) -> T {
+        narrow(step(|| self.0.cell.fetch_and(value.into(), weaken(order))))
+    }
+
     pub(crate) fn fetch_update(
         &self,
         set: Ordering,
