@@ -1,6 +1,6 @@
 //! coview's own channels, as links.
 
-use coview::frames::{self, FramesOptions, Policy};
+use coview::frames::{self, FramesOptions, Growth, Policy};
 use coview::latest::{Latest, LatestOptions};
 use coview::ring::RingOptions;
 use zerocopy::IntoBytes;
@@ -120,15 +120,19 @@ impl<const N: usize> link::Link<N> for Frames {
 
 /// Frames of 3 MiB.
 #[derive(Clone)]
-pub(crate) struct Pictures(String);
+pub(crate) struct Pictures {
+    name: String,
+    history: u32,
+}
 
 impl Pictures {
-    pub(crate) fn new() -> Pictures {
-        Pictures(unique("pictures"))
+    /// `history`: how many frames stay for who comes late. None, and the next one may be written where the last one was read.
+    pub(crate) fn new(history: u32) -> Pictures {
+        Pictures { name: unique("pictures"), history }
     }
 
     fn open(&self) -> Result<frames::Frames<[u64]>> {
-        Ok(FramesOptions::new().slot(link::PICTURE).open_or_create(&self.0)?)
+        Ok(FramesOptions::new().slot(link::PICTURE).history(self.history).open_or_create(&self.name)?)
     }
 }
 
@@ -148,5 +152,49 @@ impl link::Pictures for Pictures {
     fn receiver(self) -> Result<Viewer> {
         let subscriber = self.open()?.subscriber(Policy::EveryFrame)?;
         Ok(Box::new(move |read| read(&polled(&subscriber))))
+    }
+}
+
+/// Frames of 3 MiB that are read while they are filled.
+#[derive(Clone)]
+pub(crate) struct Growing(Pictures);
+
+impl Growing {
+    pub(crate) fn new() -> Growing {
+        Growing(Pictures::new(0))
+    }
+}
+
+impl link::Pictures for Growing {
+    fn sender(self) -> Result<impl FnMut(Picture<'_>) + 'static> {
+        let publisher = self.0.open()?.publisher()?;
+        Ok(move |picture: Picture<'_>| {
+            let mut filling = publisher.loan(link::PICTURE / 8).expect("loan").publish_growing().expect("publish");
+            match picture {
+                Picture::Untouched(word) => filling.rest()[0] = word,
+                Picture::Whole(words) => filling.write(words).expect("write"),
+            }
+            filling.finish().expect("finish");
+        })
+    }
+
+    fn receiver(self) -> Result<Viewer> {
+        let subscriber = self.0.open()?.subscriber(Policy::EveryFrame)?;
+        Ok(Box::new(move |read| {
+            let mut frame = loop {
+                if let Some(frame) = subscriber.try_receive_growing().expect("receive") {
+                    break frame;
+                }
+            };
+            let mut seen = 0;
+            loop {
+                read(&frame[seen..]);
+                seen = frame.len();
+                match frame.try_grow().expect("grow") {
+                    Some(Growth::Whole) => return read(&frame[seen..]),
+                    growth => assert_ne!(growth, Some(Growth::Aborted), "it was given up"),
+                }
+            }
+        }))
     }
 }

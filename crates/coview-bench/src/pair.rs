@@ -8,8 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_parent_process_death_signal, waitpid};
 use rustix::thread::{CpuSet, sched_setaffinity, sched_yield};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::Result;
 use crate::bare::memory;
@@ -32,6 +33,15 @@ impl Turn {
     pub(crate) fn repeat(&self, mut work: impl FnMut()) -> u64 {
         (0..self.calls).for_each(|_| work());
         self.calls
+    }
+
+    /// As [`repeat`](Self::repeat), of work that says how much of its time counts.
+    pub(crate) fn repeat_timed(&self, mut work: impl FnMut() -> Duration) -> u64 {
+        self.repeat(|| {
+            let start = Instant::now();
+            let counts = work();
+            self.paused.set(self.paused.get() + start.elapsed().saturating_sub(counts));
+        })
     }
 
     /// Before sending to a side that is to sleep: lets it. Two who answer each other fast enough to find the answer there
@@ -323,6 +333,27 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
         0 => Ok(None),
         pid => Pid::from_raw(pid).filter(|_| pid > 0).map(Some).ok_or_else(io::Error::last_os_error),
     }
+}
+
+/// Lets a process of its own do this, kills it with all that this has given back, and waits until it has ended. `died`: when it was killed.
+pub(crate) fn doom<T>(died: &AtomicU64, work: impl FnOnce() -> T) -> io::Result<()> {
+    let Some(pid) = fork()? else {
+        let kept = catch_unwind(AssertUnwindSafe(work));
+        died.store(now(), Ordering::Release); // pairs with the Acquires of those who look whether it has died
+        let _ = kill_process(getpid(), if kept.is_ok() { Signal::KILL } else { Signal::ABORT });
+        unreachable!("nobody survives that")
+    };
+    let status = waitpid(Some(pid), WaitOptions::empty())?.and_then(|(_, status)| status.terminating_signal());
+    match status == Some(Signal::KILL.as_raw()) {
+        true => Ok(()),
+        false => Err(io::Error::other("who was to die ended before")),
+    }
+}
+
+/// Nanoseconds, as all processes count them.
+pub(crate) fn now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// How often this process gave up the CPU by itself.

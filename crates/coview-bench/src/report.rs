@@ -146,6 +146,7 @@ fn bar(bar: &subject::Bar, table: &Table) -> Bar {
         By::Micros => {
             (ours.rounds.iter().zip(&than.rounds).map(|(ours, than)| (ours - than) / 1e3).collect(), "µs more: ")
         }
+        By::Millis => (ours.rounds.iter().map(|ours| ours / 1e6).collect::<Vec<_>>(), "ms: "),
     };
     let (least, most) = range(&by_round);
     let said = |row: &Row| match &row.failed {

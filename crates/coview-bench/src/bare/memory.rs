@@ -72,26 +72,18 @@ impl Copier {
     }
 }
 
-/// Four places for large frames in turn, which only processes that wait for each other's answer may use: the limit for every
-/// library that has one process write a frame before another reads it.
+/// A place for large frames, which only processes that wait for each other's answer may use: the limit for every library that has one
+/// process write a frame before another reads it. (Four of them in turn take a half more time: they are not in the caches.)
 #[derive(Clone)]
 pub(crate) struct Shelf {
     /// Frames that were put there.
     count: &'static Line<AtomicU64>,
-    places: [Place; 4],
+    place: &'static [AtomicU64],
 }
-
-type Place = &'static [AtomicU64];
 
 impl Shelf {
     pub(crate) fn new() -> io::Result<Shelf> {
-        let place = || shared_slice(PICTURE / 8);
-        let places = [place()?, place()?, place()?, place()?];
-        Ok(Shelf { count: shared(Line(AtomicU64::new(0)))?, places })
-    }
-
-    fn place(&self, count: u64) -> Place {
-        self.places[count as usize % self.places.len()]
+        Ok(Shelf { count: shared(Line(AtomicU64::new(0)))?, place: shared_slice(PICTURE / 8)? })
     }
 }
 
@@ -100,7 +92,7 @@ impl Pictures for Shelf {
         let mut count = 0;
         Ok(move |picture: Picture<'_>| {
             count += 1;
-            let place = self.place(count);
+            let place = self.place;
             match picture {
                 Picture::Untouched(word) => place[0].store(word, Ordering::Relaxed),
                 // SAFETY: both are as long; the reader has answered the frame before this one, so nobody reads here.
@@ -117,7 +109,7 @@ impl Pictures for Shelf {
         Ok(Box::new(move |read| {
             count += 1;
             while self.count.load(Ordering::Acquire) != count {} // pairs with the Release in `sender`
-            let place = self.place(count);
+            let place = self.place;
             // SAFETY: the sender has written it, and writes another only when it was answered.
             read(unsafe { std::slice::from_raw_parts(place[0].as_ptr(), place.len()) });
         }))

@@ -1,12 +1,12 @@
 //! What frames cost beyond a message: large ones, many subscribers, and setting them up.
 
-use coview::frames::{FramesOptions, Policy};
+use coview::frames::{FramesOptions, Policy, SUBSCRIBER_SIZE};
 
 use super::{Bar, Bound, By, Contender, Figure, Pace, Subject, time, unique};
 use crate::Result;
 use crate::bare::memory::Shelf;
 use crate::link::pictures;
-use crate::ours::Pictures;
+use crate::ours::{Growing, Pictures};
 use crate::pair::{Sides, Turn};
 use crate::rival::iceoryx::{self, Slices};
 use crate::stats::Unit;
@@ -17,7 +17,7 @@ pub(super) fn subjects() -> Vec<Subject> {
 
 fn large() -> Subject {
     let yardstick = "memcpy here, read there";
-    let [untouched, whole] = ["coview frames, untouched", "coview frames"];
+    let [untouched, whole, growing] = ["coview frames, untouched", "coview frames", "coview frames, read while filled"];
     let [their_untouched, theirs] = ["iceoryx2, untouched", "iceoryx2"];
     let bar = |name, ours, than, most| Bar { name, figure: 0, ours, than, by: By::Ratio, bound: Bound::AtMost(most) };
     Subject {
@@ -28,9 +28,12 @@ fn large() -> Subject {
         note: None,
         yardstick,
         contenders: vec![
-            Contender::new(untouched, || Ok(pictures(Pictures::new(), Pictures::new(), false))),
+            Contender::new(untouched, || Ok(pictures(Pictures::new(0), Pictures::new(0), false))),
             Contender::new(their_untouched, || Ok(pictures(Slices::new()?, Slices::new()?, false))),
-            Contender::new(whole, || Ok(pictures(Pictures::new(), Pictures::new(), true))),
+            Contender::new(whole, || Ok(pictures(Pictures::new(0), Pictures::new(0), true))),
+            // As they are if nobody says otherwise: the newest frame stays for who comes late.
+            Contender::new("coview frames, history of 1", || Ok(pictures(Pictures::new(1), Pictures::new(1), true))),
+            Contender::new(growing, || Ok(pictures(Growing::new(), Growing::new(), true))),
             Contender::new(theirs, || Ok(pictures(Slices::new()?, Slices::new()?, true))),
             Contender::new(yardstick, || Ok(pictures(Shelf::new()?, Shelf::new()?, true))),
         ],
@@ -39,6 +42,7 @@ fn large() -> Subject {
             bar("frames_3MiB", whole, theirs, 1.0),
             // As much as 0.9 of what the hand-over allows.
             bar("frames_3MiB_to_limit", whole, yardstick, 1.0 / 0.9),
+            bar("frames_3MiB_growing", growing, theirs, 0.7),
         ],
     }
 }
@@ -46,9 +50,12 @@ fn large() -> Subject {
 /// How the time to publish to so many subscribers grows, all of which take it.
 fn fan() -> Subject {
     let yardstick = "coview frames, 1 subscriber";
+    let title = format!(
+        "publish 64 B to so many subscribers, and all take it, in one process; each has {SUBSCRIBER_SIZE} B of shared memory"
+    );
     Subject {
         name: "frames_fan",
-        title: "publish 64 B to so many subscribers, and all take it, in one process",
+        title: Box::leak(title.into_boxed_str()),
         pace: Pace::Calls,
         figures: vec![Figure { name: "", unit: Unit::Time, of: time }],
         note: None,

@@ -4,6 +4,7 @@ mod attach;
 #[cfg(feature = "boost")]
 mod boost;
 mod copy;
+mod death;
 mod event;
 mod frames;
 mod latest;
@@ -81,6 +82,8 @@ pub(crate) enum By {
     Ratio,
     /// How many microseconds more.
     Micros,
+    /// Not at all: ours in milliseconds.
+    Millis,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +105,7 @@ fn all() -> Vec<Subject> {
     all.extend(frames::subjects());
     all.extend(latest::subjects());
     all.push(service::subject());
+    all.push(death::subject());
     all.push(attach::subject());
     all.push(copy::subject());
     #[cfg(feature = "boost")]
