@@ -26,6 +26,8 @@ const STANDARD: u32 = 0xf_0000;
 const READ: u32 = 0x2_0005;
 /// `READ_CONTROL | SECTION_QUERY | SECTION_MAP_WRITE`.
 const WRITE: u32 = 0x2_0003;
+/// `SECTION_MAP_EXECUTE | SECTION_EXTEND_SIZE`: what `FILE_MAP_ALL_ACCESS` asks for beside these, and Win32 programs like to open with.
+const REST: u32 = 0x18;
 
 /// A security descriptor of the process's own.
 pub(crate) struct Security {
@@ -97,8 +99,8 @@ impl Drop for Security {
 
 /// The descriptor of a section in text form.
 fn sddl(share: &Share, writable: bool) -> io::Result<String> {
-    let write = if writable { WRITE } else { 0 };
-    sddl_of(share, STANDARD | READ | write, READ, write)
+    let (write, rest) = if writable { (WRITE, REST) } else { (0, 0) };
+    sddl_of(share, STANDARD | READ | write | rest, READ, write)
 }
 
 /// The descriptor in text form: the rights of who may do all, who may read, who may write.
@@ -218,7 +220,8 @@ mod tests {
     #[test]
     fn nobody_writes_what_is_read_only() {
         let text = sddl(&Share::Mode(0o666), false).unwrap();
-        assert!(!text.contains("0xf0007") && text.contains("(A;;0x20005;;;WD)"), "{text}");
+        assert!(sddl(&Share::Owner, true).unwrap().contains("0xf001f"));
+        assert!(text.contains("0xf0005") && text.contains("(A;;0x20005;;;WD)"), "{text}");
     }
 
     #[test]
