@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
@@ -11,7 +11,7 @@ use std::path::Path;
 use windows_sys::Win32::Foundation::ERROR_SHARING_VIOLATION;
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_TEMPORARY, FILE_FLAG_DELETE_ON_CLOSE, FILE_NAME_NORMALIZED, FILE_SHARE_DELETE, FILE_SHARE_READ,
-    FILE_SHARE_WRITE, GetDiskFreeSpaceExW, GetFinalPathNameByHandleW,
+    FILE_SHARE_WRITE, FILE_TYPE_DISK, GetDiskFreeSpaceExW, GetFileType, GetFinalPathNameByHandleW,
 };
 use windows_sys::Win32::System::IO::DeviceIoControl;
 use windows_sys::Win32::System::Ioctl::FSCTL_SET_SPARSE;
@@ -35,7 +35,7 @@ impl Backing {
     /// with the section.
     pub(super) fn on_file(file: &FileSpec, spec: &Spec) -> io::Result<Backing> {
         let opened = open(file, spec.protection == Protection::ReadWrite)?;
-        let there = opened.metadata()?.len();
+        let there = len_of(&opened)?;
         let size = match spec.size {
             0 if there == 0 => {
                 return Err(Refusal::Invalid("the file is empty; say how large the mapping shall be".into()).into());
@@ -96,10 +96,21 @@ fn open(file: &FileSpec, writable: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(writable).create(writable).share_mode(if file.exclusive { 0 } else { SHARE_ALL });
     let opened = options.open(&file.path).map_err(|error| open_elsewhere(error, &file.path, file.exclusive))?;
-    if !opened.metadata()?.is_file() {
+    if !is_on_disk(&opened) {
         return Err(Refusal::Invalid(format!("{} is not a regular file", file.path.display())).into());
     }
     Ok(opened)
+}
+
+/// Whether it is a file, and no pipe or device; a folder cannot be opened so. (That, and the length, as ways that Wine also has for a
+/// file without a name, whose metadata it refuses.)
+fn is_on_disk(file: &File) -> bool {
+    // SAFETY: the handle is open for the call, which only asks.
+    unsafe { GetFileType(file.as_raw_handle()) == FILE_TYPE_DISK }
+}
+
+fn len_of(mut file: &File) -> io::Result<u64> {
+    file.seek(SeekFrom::End(0))
 }
 
 /// Says what a sharing violation means.
