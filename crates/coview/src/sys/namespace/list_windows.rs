@@ -15,8 +15,8 @@ use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 use super::windows::exists;
 use super::{Entry, Kind, Origin, Slot};
 use crate::sys::mapping::{Protection, Section, Share, Spec, owner};
-use crate::sys::object::peek;
-use crate::sys::process::{Holder, section_holders, unicode_string};
+use crate::sys::object::{Make, Object, peek};
+use crate::sys::process::{Holder, named_holders, unicode_string};
 
 /// `DIRECTORY_QUERY`.
 const QUERY: u32 = 1;
@@ -50,17 +50,12 @@ pub(crate) fn list(everything: bool) -> io::Result<Vec<Entry>> {
         None | Some(0) => vec![(global.0, false)],
         Some(session) => vec![(format!(r"\Sessions\{session}\BaseNamedObjects"), false), global],
     };
-    let sample_spec = Spec {
-        size: 1,
-        protection: Protection::ReadOnly,
-        reserve: false,
-        exact: false,
-        share: Share::Owner,
-        inheritable: false,
-        file: None,
-    };
-    let (sample, _) = Section::create(None, &sample_spec)?;
-    let holders = section_holders(sample.handle());
+    let (section, _) = Section::create(None, &Spec { protection: Protection::ReadOnly, ..Spec::new(1) })?;
+    let sample = |make| Object::create(None, make, &Share::Owner, false);
+    let (mutex, _) = sample(Make::Mutex)?;
+    let (event, _) = sample(Make::Event { manual: false, set: false })?;
+    let (semaphore, _) = sample(Make::Semaphore { count: 0, maximum: 1 })?;
+    let holders = named_holders(&[section.handle(), mutex.handle(), event.handle(), semaphore.handle()]);
     let mut entries = Vec::new();
     for (path, global) in directories {
         for (name, kind) in objects(&path)? {
@@ -83,9 +78,9 @@ fn entry(slot: &Slot, text: &str, kind: Kind, holders: Vec<Holder>) -> Entry {
     let directory = if slot.is_global() { "Global" } else { "Local" };
     let mut entry = Entry::bare(format!(r"{directory}\{text}"), Origin::Named(kind));
     entry.sync = peek(kind, slot);
+    // The table was read before we opened it for the look.
+    entry.holders = holders;
     if kind == Kind::Mapping {
-        // The table was read before we opened it for the look below.
-        entry.holders = holders;
         let open = |writable| Section::open(slot, writable).ok().flatten();
         if let Some(section) = open(true).or_else(|| open(false)) {
             entry.size = Some(section.size());

@@ -123,19 +123,18 @@ fn handles() -> io::Result<Vec<Handle>> {
     Ok(table[2..].chunks_exact(ENTRY_WORDS).take(table[0]).map(read).collect())
 }
 
-/// Who has which named section open: rows under the full name in the system's directories. Processes of other users and
+/// Who has which named object open: rows under the full name in the system's directories. Processes of other users and
 /// services are left out, since Windows does not let us look at what their handles stand for.
 ///
-/// `sample` is any section of ours: its row in the table tells which type number sections have.
-pub(crate) fn section_holders(sample: BorrowedHandle<'_>) -> HashMap<String, Vec<Holder>> {
+/// `samples` are objects of ours, one of each type that is looked for: their rows in the table tell the types' numbers.
+pub(crate) fn named_holders(samples: &[BorrowedHandle<'_>]) -> HashMap<String, Vec<Holder>> {
     let mut found: HashMap<String, Vec<Holder>> = HashMap::new();
     let Ok(all) = handles() else { return found };
-    let ours = |handle: &&Handle| handle.pid == this_pid() && handle.number == sample.as_raw_handle().addr();
-    let Some(kind) = all.iter().find(ours).map(|handle| handle.kind) else {
-        return found;
-    };
+    let is_sample = |number: usize| samples.iter().any(|sample| sample.as_raw_handle().addr() == number);
+    let ours = all.iter().filter(|handle| handle.pid == this_pid() && is_sample(handle.number));
+    let kinds: Vec<u16> = ours.map(|handle| handle.kind).collect();
     let mut processes: HashMap<u32, Option<OwnedHandle>> = HashMap::new();
-    for handle in all.iter().filter(|handle| handle.kind == kind) {
+    for handle in all.iter().filter(|handle| kinds.contains(&handle.kind)) {
         let process = processes.entry(handle.pid).or_insert_with(|| open(handle.pid, PROCESS_DUP_HANDLE).ok());
         let Some(process) = process else { continue };
         let Some(name) = name_of(process, handle.number) else {
@@ -153,7 +152,7 @@ pub(crate) fn section_holders(sample: BorrowedHandle<'_>) -> HashMap<String, Vec
     found
 }
 
-/// The full name of the section that a handle of some process stands for.
+/// The full name of the object that a handle of some process stands for.
 fn name_of(process: &OwnedHandle, number: usize) -> Option<String> {
     let theirs = std::ptr::without_provenance_mut(number);
     let copy = duplicate(process.as_raw_handle(), theirs, this_process(), None).ok()?;
@@ -161,7 +160,7 @@ fn name_of(process: &OwnedHandle, number: usize) -> Option<String> {
     let copy = unsafe { owned(copy) }.ok()?;
     let mut buffer = vec![0_usize; 1 << 10];
     let (into, len) = (buffer.as_mut_ptr().cast::<c_void>(), size_of_val(&buffer[..]) as u32);
-    // SAFETY: the handle is open, and `into` is valid for `len` bytes. (That a name is asked of sections only
+    // SAFETY: the handle is open, and `into` is valid for `len` bytes. (That a name is asked of these types only
     // keeps us from pipes, where the question can hang.)
     let status = unsafe { NtQueryObject(copy.as_raw_handle(), OBJECT_NAME, into, len, std::ptr::null_mut()) };
     let name = if status < 0 { None } else { unicode_string(&buffer, 0) };
