@@ -82,6 +82,11 @@ impl Error {
         Error(Box::new(Inner { kind, operation, object: None, detail: detail.into(), source: None }))
     }
 
+    /// Why, without what was wanted of whom.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     pub(crate) fn with_source(mut self, source: io::Error) -> Error {
         self.0.source = Some(source);
         self

@@ -9,12 +9,14 @@
 //! - [`Region`]: a typed value that describes itself; [`frames`], [`service`], [`queue`], [`ring`], [`latest`]: channels.
 //! - [`Mutex`], [`Event`], [`Semaphore`], [`wait_any`]: by name, robust against any death; [`sync`]: in a view.
 //! - [`inspect`]: what there is, who holds it, what the dead left.
+//! - [`bridge`]: memory shared with the programs in a Wine prefix.
 //! - [`os`]: descriptors and handles.
 //!
 //! What each system does is in `docs/platforms.md`; every byte and lock we place is in `docs/format.md`.
 
 #![warn(clippy::unwrap_used)]
 
+pub mod bridge;
 mod channel;
 mod error;
 mod explain;

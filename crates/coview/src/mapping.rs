@@ -370,6 +370,16 @@ impl Mapping {
     pub(crate) fn of_section(section: Section) -> Mapping {
         Mapping::of(section, None)
     }
+
+    /// The same memory under a name of ours, for memory that arrived as a descriptor.
+    pub(crate) fn give_name(&self, name: &str) -> Result<Mapping> {
+        let name = Name::parse(name)?;
+        let named = self.object.section.give_name(&name.slot("name")?);
+        match named.map_err(|error| explain("name", &name, error))? {
+            Some(section) => Ok(Mapping::of(section, Some(name))),
+            None => Err(exists("name", &name)),
+        }
+    }
 }
 
 fn variable(operation: &'static str, key: &str) -> Result<String> {

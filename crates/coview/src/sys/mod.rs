@@ -18,6 +18,7 @@ pub(crate) mod object;
 pub(crate) mod process;
 pub(crate) mod wait;
 pub(crate) mod watch;
+pub(crate) mod wine;
 
 /// A refusal that has no error code of its own in the operating system.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -289,6 +289,30 @@ impl Section {
         Section::of_fd(fd, flags & OFlags::ACCMODE == OFlags::RDWR)
     }
 
+    /// The same memory, and no more of it than `size` bytes.
+    pub(crate) fn limited(self, size: u64) -> Section {
+        Section { size: self.size.min(size), ..self }
+    }
+
+    /// A name of ours for memory that arrived as a descriptor. It leads others to this process's descriptor or, when that is
+    /// closed, to that of anybody who has the file open. `None`: the name is taken.
+    pub(crate) fn give_name(&self, slot: &Slot) -> io::Result<Option<Section>> {
+        let (Data::Fd(fd), None) = (&self.data, &self.binding) else {
+            return Err(Refusal::Unsupported("it has a name already, or is a System V segment".into()).into());
+        };
+        let data = fd.try_clone()?;
+        let path = format!("/proc/{}/fd/{}", std::process::id(), data.as_raw_fd());
+        let record = Record::at(&data, path.into(), self.size)?;
+        let mode = Record::mode_for(&data, 0o600)?;
+        let variant = Variant::new(Kind::Mapping, flavour(self.protection, Backing::File));
+        Ok(match namespace::create(slot, variant, self.writable, mode, |fd| record.write(fd))? {
+            Creation::Created(binding) => {
+                Some(Section { data: Data::Fd(data), binding: Some(binding), backing: Backing::File, ..*self })
+            }
+            Creation::Existing(_) => None,
+        })
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.size
     }

@@ -6,6 +6,8 @@
 //! - `open(slot, writable)`; `Ok(None)` when there is none. `open_posix`, `open_sysv`, `open_file`: foreign memory.
 //! - `map(access, offset, len)`: `offset` a multiple of [`granularity`], `len` not zero, both inside the size.
 //! - `commit`, `is_committed`: ranges of a reserved object.
+//! - `give_name(slot)`: what arrived as a descriptor, under a name of ours; `Ok(None)` if that is taken. `limited(size)`: no more
+//!   of it (Linux).
 //! - `try_clone`, `hand_to(command)`, `adopt(ticket)`: more handles, also in other processes.
 
 use std::path::PathBuf;

@@ -25,9 +25,14 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn of(file: &impl AsFd, path: &Path, size: u64) -> io::Result<Record> {
+        Record::at(file, path.canonicalize()?, size)
+    }
+
+    /// A record of a file that is reached by this path, whatever it is called itself.
+    pub(super) fn at(file: &impl AsFd, path: PathBuf, size: u64) -> io::Result<Record> {
         let stat = rustix::fs::fstat(file)?;
         #[allow(clippy::unnecessary_cast)] // their widths differ between architectures
-        Ok(Record { size, dev: stat.st_dev as u64, ino: stat.st_ino as u64, path: path.canonicalize()? })
+        Ok(Record { size, dev: stat.st_dev as u64, ino: stat.st_ino as u64, path })
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -111,7 +116,11 @@ impl Record {
             rustix::fs::fstat(fd).is_ok_and(|s| (s.st_dev as u64, s.st_ino as u64) == (self.dev, self.ino))
         };
         let by_path = look(&self.path);
-        if let Err(denied @ (Errno::ACCESS | Errno::PERM)) = by_path {
+        // A process's descriptor: that number may be another user's process by now.
+        let by_process = self.path.starts_with("/proc");
+        if let Err(denied @ (Errno::ACCESS | Errno::PERM)) = by_path
+            && !by_process
+        {
             return Err(self.denied(denied));
         }
         let elsewhere = || look(&process::find_descriptor(self.dev, self.ino)?).ok();

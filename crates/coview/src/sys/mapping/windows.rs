@@ -177,6 +177,11 @@ impl Section {
         Err(Refusal::Unsupported("System V segments only exist on Linux".into()).into())
     }
 
+    /// Sections get their name when they are made.
+    pub(crate) fn give_name(&self, _slot: &Slot) -> io::Result<Option<Section>> {
+        Err(Refusal::Unsupported("a section gets its name when it is made".into()).into())
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.size
     }

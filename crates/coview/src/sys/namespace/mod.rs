@@ -115,7 +115,7 @@ pub struct Entry {
 
 impl Entry {
     /// What nothing more is known of.
-    fn bare(name: String, origin: Origin) -> Entry {
+    pub(crate) fn bare(name: String, origin: Origin) -> Entry {
         Entry {
             name,
             name_is_cut: false,
