@@ -21,9 +21,12 @@ pub(crate) struct Options {
     /// Build the tests and the C programs, run nothing
     #[arg(long)]
     no_wine: bool,
-    /// Only build the release program, and print its path
+    /// Only build the release program, which is the helper of `coview wine`, and print its path
     #[arg(long, conflicts_with_all = ["no_wine", "lint", "test", "args"])]
     build: bool,
+    /// With --build: unoptimised, as the tests use it
+    #[arg(long, requires = "build")]
+    dev: bool,
     /// Only run clippy over the Windows sources
     #[arg(long, conflicts_with_all = ["no_wine", "test", "args"])]
     lint: bool,
@@ -50,7 +53,7 @@ impl From<std::io::Error> for Stop {
 pub(crate) fn run(root: &Path, options: &Options) -> ExitCode {
     let lane = Lane::new(root);
     let done = if options.build {
-        lane.build()
+        lane.build(options.dev)
     } else if options.lint {
         lane.lint()
     } else {
@@ -81,11 +84,13 @@ impl Lane {
         Self { root: root.to_owned(), target: root.join(target).join("windows") }
     }
 
-    /// The release program alone.
-    fn build(&self) -> Result<(), Stop> {
+    /// The program alone.
+    fn build(&self, dev: bool) -> Result<(), Stop> {
         tools::compiler()?;
-        run_to_end(self.cargo("build").args(["--release", "-p", "coview-cli"]))?;
-        println!("{}", self.target.join(TARGET).join("release/coview.exe").display());
+        let profile = if dev { "dev" } else { "release" };
+        run_to_end(self.cargo("build").args(["--profile", profile, "-p", "coview-cli"]))?;
+        let folder = if dev { "debug" } else { "release" };
+        println!("{}", self.target.join(TARGET).join(folder).join("coview.exe").display());
         Ok(())
     }
 
