@@ -1,5 +1,7 @@
 //! The command line: what there is to say, and the help that goes with it.
 
+mod wine;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use coview::{Protection, Share};
 
 use crate::failure::Failure;
 use crate::parse;
+pub(crate) use wine::*;
 
 const NAMES: &str = "\
 Names:
@@ -55,6 +58,15 @@ pub(crate) enum Command {
     Event(EventArgs),
     /// Run COMMAND with one of a number of permits: limits how many run at once
     Semaphore(SemaphoreArgs),
+    /// Share memory, live and without copies, with the programs in a Wine or Proton prefix
+    #[command(subcommand)]
+    Wine(WineCommand),
+    /// The end in the prefix of what `wine` does
+    #[command(hide = true)]
+    WineHelper {
+        /// By which its process is found
+        cookie: String,
+    },
     /// Give back what dead processes left
     Gc(GcArgs),
     /// Check limits, space and permissions; say what to do
@@ -170,7 +182,7 @@ pub(crate) struct ReadArgs {
     /// How to show them [default: text of a region or with --layout; else hex on a terminal, raw elsewhere]
     #[arg(long = "as", value_enum)]
     pub form: Option<Form>,
-    /// Decode fields by this C struct declaration
+    /// Decode fields by this C struct declaration, or by presets:NAME (`coview wine presets`)
     #[arg(long, value_name = "STRUCT")]
     pub layout: Option<String>,
 }
@@ -186,7 +198,7 @@ Without a terminal the lines that have changed are printed as they come. It keep
 pub(crate) struct WatchArgs {
     /// Name of the object
     pub name: String,
-    /// Decode fields by this C struct declaration
+    /// Decode fields by this C struct declaration, or by presets:NAME (`coview wine presets`)
     #[arg(long, value_name = "STRUCT")]
     pub layout: Option<String>,
     /// Where to begin, in bytes

@@ -49,6 +49,12 @@ impl Failure {
         self
     }
 
+    /// Adds what follows from it.
+    pub(crate) fn and(mut self, what: &str) -> Failure {
+        self.message = format!("{}; {what}", self.message);
+        self
+    }
+
     /// Tells the user where the answers go; for parts of a demo, whose output is shown by the demo.
     pub(crate) fn report_in_line(&self) -> ExitCode {
         println!("{}", self.message);

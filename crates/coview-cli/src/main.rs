@@ -9,6 +9,7 @@ mod failure;
 mod layout;
 mod output;
 mod parse;
+mod preset;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Lock(args) => return command::sync::lock(&args),
         Command::Event(args) => command::sync::event(&args)?,
         Command::Semaphore(args) => return command::sync::semaphore(&args),
+        Command::Wine(command) => return command::wine::run(&command),
+        Command::WineHelper { cookie: _ } => command::wine::helper()?,
         Command::Gc(args) => command::gc::run(&args)?,
         Command::Doctor(args) => return command::doctor::run(&args),
         Command::Demo(args) => return demo::run(&args),

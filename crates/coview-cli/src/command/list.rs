@@ -42,7 +42,7 @@ pub(super) fn name(entry: &Entry) -> String {
     if entry.name_is_cut { clean + "…" } else { clean }
 }
 
-fn protection(entry: &Entry) -> String {
+pub(super) fn protection(entry: &Entry) -> String {
     if let Some(sync) = &entry.sync {
         return state(sync);
     }
@@ -122,7 +122,7 @@ fn describe(entry: &Entry) -> Value {
     })
 }
 
-fn describe_state(sync: &SyncState) -> Value {
+pub(super) fn describe_state(sync: &SyncState) -> Value {
     json!({
         "owner": sync.owner.map(|(thread, process)| json!({ "pid": process, "thread": thread })),
         "held": sync.held,

@@ -16,4 +16,5 @@ pub(crate) mod sync;
 mod terminal;
 pub(crate) mod top;
 pub(crate) mod watch;
+pub(crate) mod wine;
 pub(crate) mod write;

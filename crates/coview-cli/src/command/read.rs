@@ -11,13 +11,13 @@ use crate::cli::{Form, ReadArgs};
 use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::output::{self, HexDump};
+use crate::preset;
 
 /// As much as is mapped at a time; a multiple of the 16 bytes of a line.
 const WINDOW: usize = 16 << 20;
 
 pub(crate) fn run(args: &ReadArgs) -> Result<(), Failure> {
-    let layout = args.layout.as_deref().map(Layout::parse).transpose();
-    let layout = layout.map_err(|error| Failure::usage(format!("cannot read the layout: {error}")))?;
+    let layout = args.layout.as_deref().map(preset::layout).transpose()?;
     let mapping = Mapping::open(&args.name, Access::Read)?;
     let region = region_to_show(args, &mapping)?;
     if let Some(info) = region.as_ref().filter(|info| info.schema.is_some() || info.content.is_empty()) {

@@ -20,6 +20,7 @@ use crate::cli::WatchArgs;
 use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::output::HexDump;
+use crate::preset;
 
 /// Without a layout, so many bytes are shown.
 const BYTES: u64 = 512;
@@ -29,8 +30,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const KEYS: &str = " q quit   \u{2191}\u{2193} scroll   * changed within the last second ";
 
 pub(crate) fn run(args: &WatchArgs) -> Result<(), Failure> {
-    let layout = args.layout.as_deref().map(Layout::parse).transpose();
-    let layout = layout.map_err(|error| Failure::usage(format!("cannot read the layout: {error}")))?;
+    let layout = args.layout.as_deref().map(preset::layout).transpose()?;
     let described = Cell::new(false);
     let look = || look(args, layout.as_ref(), &described);
     // What cannot be shown at all is an error; what goes away later may come again.
