@@ -24,6 +24,11 @@ windows *args:
 windows-programs:
     COVIEW_TEST_WINE=1 cargo test -p coview-capi --test win32_programs under_wine
 
+# The bridge: programs under Wine and native ones share memory, as an ordinary user; prints how long a word takes
+bridge:
+    cargo xtask windows --build --dev
+    COVIEW_TEST_WINE=1 cargo test -p coview-cli --test wine -- --nocapture
+
 # Clippy over the Windows sources
 windows-lint:
     cargo xtask windows --lint
