@@ -569,3 +569,18 @@ fn who_dies_while_filling_ends_the_frame() {
     let loans: Vec<_> = (0..4).map_while(|_| publisher.loan_timeout(LARGE, SHORT).unwrap()).collect();
     assert_eq!(loans.len(), 4, "a slot has leaked");
 }
+
+/// What is kept is `Send`, whatever thread received it, and holds its slot until another thread drops it.
+#[test]
+fn a_kept_frame_is_released_by_another_thread() {
+    let frames = options(2).create::<[u8]>(&name("kept")).unwrap();
+    let (publisher, subscriber) = (frames.publisher().unwrap(), frames.subscriber(Policy::EveryFrame).unwrap());
+    for (len, times) in [(LARGE, 50), (8, 50)] {
+        for n in 0..times {
+            publisher.send(&vec![n; len]).unwrap();
+            let kept = subscriber.receive().unwrap().keep();
+            let seen = std::thread::scope(|scope| scope.spawn(move || (kept.len(), kept[len - 1])).join().unwrap());
+            assert_eq!(seen, (len, n));
+        }
+    }
+}

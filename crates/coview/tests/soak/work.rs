@@ -222,7 +222,7 @@ pub(crate) fn clerk(args: &[String]) {
                 }
             }
             _ => match Region::open_or_create(&extra, || [7_u64; 9]) {
-                Ok((region, _)) if region.read() == [7; 9] => {}
+                Ok((region, _)) if region.read().is_ok_and(|value| value == [7; 9]) => {}
                 other => book.tell(&format!("the region: {:?}", other.map(|(region, _)| region.read()))),
             },
         }

@@ -46,6 +46,28 @@ impl<P: Payload + ?Sized> Subscriber<P> {
         Ok(self.frame(there))
     }
 
+    /// Waits until there is a frame or a death to tell, in any async runtime; a look has it then. It takes nothing, so frames that were
+    /// received before may be held meanwhile.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn readable(&self) -> Result<()> {
+        let mut listening = self.listening();
+        found(|waker| {
+            let receiving = &self.receiving;
+            for _ in 0..TRIES {
+                let Some(deaths) = receiving.scan() else { return Ok(Some(())) };
+                let publishers = receiving.store.publishers();
+                if publishers.listen(&mut listening, waker, deaths, || receiving.is_there(false)).map_err(refused)? {
+                    return Ok(None);
+                }
+            }
+            waker.wake_by_ref();
+            Ok(None)
+        })
+        .await
+    }
+
     pub(crate) fn listening(&self) -> Listening {
         Listening::new(self.receiving.store.view())
     }

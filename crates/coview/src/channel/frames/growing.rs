@@ -256,7 +256,7 @@ where
 
     fn deref(&self) -> &[T] {
         // SAFETY: (1) and (2) as of a frame, for the part that was announced: its publisher does not write that any more.
-        unsafe { <[T]>::shared(self.receiving.bytes(&self.found), self.found.len) }
+        unsafe { <[T]>::shared(self.found.bytes(&self.receiving.store), self.found.len) }
     }
 }
 

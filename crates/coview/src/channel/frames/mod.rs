@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 pub use growing::{Filling, Growing, Growth};
 pub use payload::Payload;
 pub use publisher::{Loan, Publisher};
-pub use subscriber::{Frame, Policy, Subscriber};
+pub use subscriber::{Frame, Kept, Policy, Subscriber};
 
 use super::content::Content;
 use crate::error::{Error, ErrorKind, Result};

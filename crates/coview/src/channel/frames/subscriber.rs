@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -63,6 +64,15 @@ pub(super) struct Receiving {
 /// While it is held nobody writes it: a peer that breaks the protocol can make its bytes change under the reader, no more.
 pub struct Frame<'a, P: Payload + ?Sized> {
     receiving: &'a Receiving,
+    found: Found,
+    _payload: PhantomData<Box<P>>,
+}
+
+/// A received frame that any thread may hold and release: see [`Frame::keep`].
+pub struct Kept<'a, P: Payload + ?Sized> {
+    store: &'a Store,
+    end: &'a Attached,
+    seat: usize,
     found: Found,
     _payload: PhantomData<Box<P>>,
 }
@@ -261,18 +271,7 @@ impl Receiving {
     pub(super) fn release(&self, found: &mut Found) {
         match found.small.take() {
             Some(small) => self.spare.put(small),
-            // A fork child holds nothing of its parent's.
-            None if self.end.is_ours() => self.store.let_go(found.slot, self.seat),
-            None => (),
-        }
-    }
-
-    /// The bytes of a frame.
-    #[inline]
-    pub(super) fn bytes(&self, found: &Found) -> *const u8 {
-        match &found.small {
-            Some(small) => std::ptr::from_ref(&**small).cast(),
-            None => self.store.bytes(found.slot).cast_const(),
+            None => found.let_go(&self.store, &self.end, self.seat),
         }
     }
 
@@ -318,8 +317,7 @@ impl Receiving {
     /// Looks, and whether somebody has died.
     pub(super) fn survey(&self, early: bool) -> Result<Survey> {
         loop {
-            // Acquire: pairs with the Release in `bury`: what the dead had published is there.
-            let deaths = self.store.head().publisher_deaths.load(Ordering::Acquire);
+            let deaths = self.known_deaths();
             if let Some(found) = self.look(early)? {
                 return Ok(Survey::Found(found));
             }
@@ -330,6 +328,24 @@ impl Receiving {
                 true => Ok(Survey::Nothing(deaths)),
                 false => Err(died("receive from", "publisher")),
             };
+        }
+    }
+
+    fn known_deaths(&self) -> u32 {
+        // Acquire: pairs with the Release in `bury`: what the dead had published is there.
+        self.store.head().publisher_deaths.load(Ordering::Acquire)
+    }
+
+    /// As `survey`, but nothing is taken, and nothing told: `None` if it would have found a frame, or a death to tell.
+    pub(super) fn scan(&self) -> Option<u32> {
+        loop {
+            let deaths = self.known_deaths();
+            if self.is_there(false) || deaths != self.deaths.get() {
+                return None;
+            }
+            if !self.awaited().is_some_and(|slot| self.store.bury_owner(slot)) {
+                return Some(deaths);
+            }
         }
     }
 
@@ -344,7 +360,35 @@ impl Receiving {
     }
 }
 
-impl<P: Payload + ?Sized> Frame<'_, P> {
+impl Found {
+    /// The bytes.
+    #[inline]
+    pub(super) fn bytes(&self, store: &Store) -> *const u8 {
+        match &self.small {
+            Some(small) => std::ptr::from_ref(&**small).cast(),
+            None => store.bytes(self.slot).cast_const(),
+        }
+    }
+
+    /// Gives its slot back, which a fork child does not hold.
+    #[inline]
+    fn let_go(&self, store: &Store, end: &Attached, seat: usize) {
+        if end.is_ours() {
+            store.let_go(self.slot, seat);
+        }
+    }
+}
+
+impl<'a, P: Payload + ?Sized> Frame<'a, P> {
+    /// The frame for any thread to hold and to release, as a language without lifetimes needs it. It still borrows the subscriber.
+    pub fn keep(self) -> Kept<'a, P> {
+        let this = ManuallyDrop::new(self);
+        let Receiving { store, end, seat, .. } = this.receiving;
+        // SAFETY: moved out of a frame that nobody drops or uses again.
+        let found = unsafe { std::ptr::read(&raw const this.found) };
+        Kept { store, end, seat: *seat, found, _payload: PhantomData }
+    }
+
     /// Its number: frames are counted from 1, in the order that everybody receives them in.
     pub fn number(&self) -> u64 {
         self.found.number
@@ -363,7 +407,7 @@ impl<P: Payload + ?Sized> Deref for Frame<'_, P> {
     fn deref(&self) -> &P {
         // SAFETY: (1) a slot begins at a multiple of 128 and small bytes at one of 16; `look` checked index and length; (2) nobody
         // takes a slot that we hold; small bytes are a copy.
-        unsafe { P::shared(self.receiving.bytes(&self.found), self.found.len) }
+        unsafe { P::shared(self.found.bytes(&self.receiving.store), self.found.len) }
     }
 }
 
@@ -371,6 +415,35 @@ impl<P: Payload + ?Sized> Drop for Frame<'_, P> {
     #[inline]
     fn drop(&mut self) {
         self.receiving.release(&mut self.found);
+    }
+}
+
+impl<P: Payload + ?Sized> Kept<'_, P> {
+    /// As [`Frame::number`].
+    pub fn number(&self) -> u64 {
+        self.found.number
+    }
+
+    /// As [`Frame::lost`].
+    pub fn lost(&self) -> u64 {
+        self.found.lost
+    }
+}
+
+impl<P: Payload + ?Sized> Deref for Kept<'_, P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        // SAFETY: as of `Frame`.
+        unsafe { P::shared(self.found.bytes(self.store), self.found.len) }
+    }
+}
+
+impl<P: Payload + ?Sized> Drop for Kept<'_, P> {
+    fn drop(&mut self) {
+        if self.found.small.is_none() {
+            self.found.let_go(self.store, self.end, self.seat);
+        }
     }
 }
 
@@ -396,5 +469,11 @@ impl<P: ?Sized> fmt::Debug for Subscriber<P> {
 impl<P: Payload + fmt::Debug + ?Sized> fmt::Debug for Frame<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame").field("number", &self.found.number).field("payload", &&**self).finish_non_exhaustive()
+    }
+}
+
+impl<P: Payload + fmt::Debug + ?Sized> fmt::Debug for Kept<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("number", &self.found.number).field("payload", &&**self).finish_non_exhaustive()
     }
 }
