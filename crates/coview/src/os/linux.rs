@@ -45,6 +45,36 @@ pub fn absorb_bus_error(address: *const u8) -> bool {
     guard::absorb(address.addr())
 }
 
+/// Takes the name away from a mapping that others may have open: who has it keeps it, nobody else finds it, and the name is free for
+/// another. For programs that were written for `shm_open`; Windows cannot do it.
+///
+/// # Examples
+///
+/// ```
+/// use coview::{Access, Mapping, os::linux::unlink};
+///
+/// let name = format!("doc-unlink-{}", std::process::id());
+/// let mapping = Mapping::create(&name, 4096)?;
+/// unlink(&mapping)?;
+/// assert!(Mapping::open(&name, Access::Read).is_err());
+/// let another = Mapping::create(&name, 4096)?;
+/// # drop((mapping, another));
+/// # Ok::<(), coview::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] if it has no name (any more), or a foreign one.
+#[doc(alias = "shm_unlink")]
+pub fn unlink(mapping: &Mapping) -> Result<()> {
+    let object = &mapping.object;
+    object.section.unlink().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, "unlink", "it has no name, or none any more").on(object)
+        }
+        _ => explain("unlink", object, error),
+    })
+}
+
 /// Passes a mapping to the process at the other end of a Unix socket, which calls [`receive`]. It is in safe hands
 /// as soon as this returns: the kernel holds it while it is under way.
 ///

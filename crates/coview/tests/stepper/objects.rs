@@ -136,14 +136,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         },
     ),
     alone("region: create, read, close", |name| {
-        assert_eq!(Region::create(name, &[7_u64; 9])?.read(), [7; 9]);
+        assert_eq!(Region::create(name, &[7_u64; 9])?.read()?, [7; 9]);
         Ok(())
     }),
     beside(
         "region: open, read, close",
         |name| Box::new(Region::create(name, &[7_u64; 9]).expect("it can be made")),
         |name| {
-            assert_eq!(Region::<[u64; 9]>::open(name)?.read(), [7; 9]);
+            assert_eq!(Region::<[u64; 9]>::open(name)?.read()?, [7; 9]);
             Ok(())
         },
     ),

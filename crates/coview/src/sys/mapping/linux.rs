@@ -339,6 +339,14 @@ impl Section {
         }
     }
 
+    /// Takes its name away; `NotFound`: it has none, or none any more.
+    pub(crate) fn unlink(&self) -> io::Result<()> {
+        match &self.binding {
+            Some(binding) => binding.unlink(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     /// All descriptors of the handle: the data's, then the name's if it is another one.
     pub(crate) fn fds(&self) -> Vec<BorrowedFd<'_>> {
         let name = self.binding.as_ref().filter(|_| !matches!(self.data, Data::Named));

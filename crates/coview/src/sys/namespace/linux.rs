@@ -251,6 +251,15 @@ impl Binding {
     pub(crate) fn variant(&self) -> Variant {
         self.variant
     }
+
+    /// Takes the name away while the object is held. Nobody else may, so that it still leads there when it is removed, unless two do this
+    /// at once.
+    pub(crate) fn unlink(&self) -> io::Result<()> {
+        if !self.slot.leads_to(&rustix::fs::fstat(self.as_fd())?)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(rustix::fs::unlink(self.slot.path.as_c_str())?)
+    }
 }
 
 impl AsFd for Binding {
