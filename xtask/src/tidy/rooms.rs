@@ -21,6 +21,7 @@ const ROOMS: &[Rooms] = &[
     // Linux alone, so far: `main` says so elsewhere.
     Rooms { below: "crates/coview-bench/src/", platform: &["main", "lib"], unsafety: &["bare", "pair", "rival"] },
     Rooms { below: "crates/coview-capi/src/", platform: &["lib", "win32"], unsafety: &["model", "win32"] },
+    Rooms { below: "crates/coview-python/src/", platform: &["awaiting", "os"], unsafety: &["buffer"] },
     Rooms { below: "xtask/src/", platform: &[], unsafety: &[] },
 ];
 

@@ -1,0 +1,24 @@
+"""CPython's own tests of shared_memory, from the installed `test` package, against ours: METHOD is fork, spawn or forkserver.
+
+Not collected by pytest: test_shared_memory.py runs it as a program, which children of spawn import again.
+"""
+
+import multiprocessing
+import sys
+
+import coview.shared_memory
+
+# Before anything takes the standard library's.
+sys.modules["multiprocessing.shared_memory"] = multiprocessing.shared_memory = coview.shared_memory
+
+import test._test_multiprocessing  # noqa: E402
+from test.support import import_helper  # noqa: E402, F401
+
+METHOD = sys.argv.pop(1) if __name__ == "__main__" else multiprocessing.get_start_method()
+
+test._test_multiprocessing.install_tests_in_module_dict(globals(), METHOD)
+
+if __name__ == "__main__":
+    import unittest
+
+    unittest.main()
