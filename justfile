@@ -69,9 +69,25 @@ bench *args:
     cargo bench -p coview
     cargo run --release -p coview-bench -- {{ args }}
 
+target := env("CARGO_TARGET_DIR", "target")
+
+# The wheel for Python, into target/wheels; FLAGS are maturin's, such as --release
+wheel *flags:
+    test -x {{ target }}/maturin/bin/maturin || python3 -m venv {{ target }}/maturin
+    {{ target }}/maturin/bin/pip install --quiet 'maturin>=1.9,<2'
+    rm -f {{ target }}/wheels/coview-*.whl
+    {{ target }}/maturin/bin/maturin build --quiet --locked -m crates/coview-python/Cargo.toml --out {{ target }}/wheels {{ flags }}
+
+# The wheel in a fresh virtual environment, and its tests; ARGS are pytest's
+python *args: wheel
+    rm -rf {{ target }}/python
+    python3 -m venv {{ target }}/python
+    {{ target }}/python/bin/pip install --quiet numpy pytest {{ target }}/wheels/coview-*.whl
+    {{ target }}/python/bin/python -m pytest crates/coview-python/tests {{ args }}
+
 # The reference, with every warning an error
 doc *args:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude coview-bench --no-deps --locked {{ args }}
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude coview-bench --exclude coview-python --no-deps --locked {{ args }}
 
 # Known holes in what we depend on; fetches the database, so not part of `check`
 advisories:

@@ -20,7 +20,11 @@ _numbers = itertools.count()
 def left():
     """The objects of these tests that somebody holds, or that the dead left."""
     coview.inspect.sweep()
-    return [entry for entry in coview.inspect.objects() if PREFIX in entry["name"] or "psm_" in entry["name"] and mine(entry)]
+    return [
+        entry
+        for entry in coview.inspect.objects()
+        if PREFIX in entry["name"] or "psm_" in entry["name"] and mine(entry)
+    ]
 
 
 def mine(entry):

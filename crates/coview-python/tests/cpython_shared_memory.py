@@ -11,8 +11,8 @@ import coview.shared_memory
 # Before anything takes the standard library's.
 sys.modules["multiprocessing.shared_memory"] = multiprocessing.shared_memory = coview.shared_memory
 
-import test._test_multiprocessing  # noqa: E402
-from test.support import import_helper  # noqa: E402, F401
+import test._test_multiprocessing
+from test.support import import_helper  # noqa: F401
 
 METHOD = sys.argv.pop(1) if __name__ == "__main__" else multiprocessing.get_start_method()
 

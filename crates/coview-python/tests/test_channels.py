@@ -6,7 +6,6 @@ import threading
 import numpy
 import pytest
 
-import coview
 from coview import Frames, Ring
 
 
@@ -300,9 +299,17 @@ HOSTILE = [
     b"cvND" + bytes(12),
     bytes(8) + b"cvND\x01\xff\xff\xff" + b"\xff" * 8,
     (2**63).to_bytes(8, "little") + b"'|O'".ljust(8, b"\0") + b"cvND\x01\x01\x04\x00" + bytes(8),
-    bytes(8) + (1).to_bytes(8, "little") + b"'|O'".ljust(8, b"\0") + b"cvND\x01\x01\x04\x00" + (8).to_bytes(8, "little"),
+    bytes(8)
+    + (1).to_bytes(8, "little")
+    + b"'|O'".ljust(8, b"\0")
+    + b"cvND\x01\x01\x04\x00"
+    + (8).to_bytes(8, "little"),
     b"(" * 4096 + b"cvND\x01\x00\x00\x10" + bytes(8),
-    (0).to_bytes(8, "little") + (2**64 - 1).to_bytes(8, "little") + b"'<f8'".ljust(8, b"\0") + b"cvND\x01\x02\x05\x00" + bytes(8),
+    (0).to_bytes(8, "little")
+    + (2**64 - 1).to_bytes(8, "little")
+    + b"'<f8'".ljust(8, b"\0")
+    + b"cvND\x01\x02\x05\x00"
+    + bytes(8),
 ]
 
 

@@ -185,7 +185,9 @@ def test_handed_to_a_child_without_a_name(name):
     variable, value = mapping.hand_over("DATA")
     code = "import coview; print(coview.Mapping.inherited('DATA').view().read(0, 9).decode())"
     environment = {**os.environ, variable: value}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, close_fds=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, env=environment, close_fds=False, capture_output=True, text=True
+    )
     assert done.stdout.strip() == "inherited", done.stderr
 
 

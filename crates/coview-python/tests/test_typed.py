@@ -49,7 +49,13 @@ def test_all_kinds_of_values(name):
     leg = coview.record("Leg", [("angle", "f8"), ("force", "i4", 2)])
     robot = coview.record("Robot", [("seq", "u8"), ("legs", leg, (4,)), ("pose", "f4", (4, 2))])
     for index, (kind, value) in enumerate(
-        [("f8", 2.5), (("u2", (2, 3)), [[1, 2, 3], [4, 5, 6]]), ("S5", b"abc"), (ctypes.c_int16, -3), (ctypes.c_float * 2, (1, 2))]
+        [
+            ("f8", 2.5),
+            (("u2", (2, 3)), [[1, 2, 3], [4, 5, 6]]),
+            ("S5", b"abc"),
+            (ctypes.c_int16, -3),
+            (ctypes.c_float * 2, (1, 2)),
+        ]
     ):
         region = Region.create(f"{name}-{index}", kind, value)
         read = region.read()

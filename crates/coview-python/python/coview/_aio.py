@@ -20,10 +20,10 @@ async def finish(awaiting: Awaiting) -> Any:
 
 async def _rung(awaiting: Awaiting) -> None:
     loop = asyncio.get_running_loop()
-    rung = loop.create_future()
+    rung: asyncio.Future[None] = loop.create_future()
     try:
         fd = awaiting.fileno()
-        loop.add_reader(fd, lambda: rung.done() or rung.set_result(None))
+        loop.add_reader(fd, _tell, rung)
     except (AttributeError, NotImplementedError):
         # Event loops of Windows watch no pipes: a thread does.
         await loop.run_in_executor(None, awaiting.wait)
@@ -32,6 +32,11 @@ async def _rung(awaiting: Awaiting) -> None:
         await rung
     finally:
         loop.remove_reader(fd)
+
+
+def _tell(rung: asyncio.Future[None]) -> None:
+    if not rung.done():
+        rung.set_result(None)
 
 
 async def receive(subscriber: Subscriber) -> Frame:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import ast
 import math
 import struct
-import sys
 from functools import lru_cache
 from typing import Any
 
@@ -51,12 +50,11 @@ def _behind(dtype: Any, shape: tuple[int, ...]) -> bytes:
 
 def pack(value: Any) -> tuple[Any, bytes]:
     """The bytes of a frame: a buffer, and what stands behind it."""
-    numpy = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.ndarray):
-        if not hasattr(value, "__dlpack__") or isinstance(value, (bytes, bytearray, memoryview)):
-            return value, b""
-        import numpy
+    if not hasattr(value, "__dlpack__"):  # arrays have it
+        return value, b""
+    import numpy
 
+    if not isinstance(value, numpy.ndarray):
         value = numpy.from_dlpack(value)
     # Dates have no buffer of their own.
     data = value if value.flags.c_contiguous else numpy.ascontiguousarray(value)
@@ -104,7 +102,7 @@ def _dtype(text: bytes) -> Any:
 
     try:
         dtype = npy.descr_to_dtype(ast.literal_eval(text.decode()))
-    except Exception:  # whatever a hostile text may raise
+    except Exception:  # noqa: BLE001 - whatever a hostile text may raise
         return None
     return None if dtype.hasobject or dtype.itemsize == 0 else dtype
 

@@ -71,7 +71,8 @@ class _Numpy(Layout):
 
         dtype = numpy.dtype(kind)
         self.schema = _of_numpy(dtype)
-        self.dtype, self.shape = dtype.subdtype or (dtype, ())
+        self.dtype: Any = dtype.base
+        self.shape: tuple[int, ...] = dtype.shape
 
     def encode(self, value: Any) -> Any:
         import numpy

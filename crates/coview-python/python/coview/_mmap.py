@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap as _std
 import os
 import sys
-from typing import Any
+from typing import Self
 
 from . import _coview
 from ._coview import Mapping
@@ -21,6 +21,8 @@ else:
         same bytes, whatever they are written in. It lives as long as somebody has it. `fileno` -1 is memory, else a file.
         """
 
+        _mapping: Mapping
+
         def __new__(
             cls,
             fileno: int,
@@ -28,15 +30,17 @@ else:
             tagname: str | None = None,
             access: int = _std.ACCESS_DEFAULT,
             offset: int = 0,
-        ) -> Any:
+        ) -> Self:
             if tagname is None:
                 return super().__new__(cls, fileno, length, access=access, offset=offset)
             file = None if fileno == -1 else os.readlink(f"/proc/self/fd/{fileno}")
             if file is None and length <= 0:
                 raise ValueError("memory has no length of its own: say how many bytes")
             size = offset + length if length else 0
-            protection = "r" if access == _std.ACCESS_READ and file else "rw"
-            mapping, _ = Mapping.open_or_create(tagname, size, exact=file is None, protection=protection, file=file)
+            read_only = file is not None and access == _std.ACCESS_READ
+            mapping, _ = Mapping.open_or_create(
+                tagname, size, exact=file is None, protection="r" if read_only else "rw", file=file
+            )
             # Its own descriptor carries the hold on the name.
             self = super().__new__(cls, _coview.fd(mapping), length, access=access, offset=offset)
             self._mapping = mapping

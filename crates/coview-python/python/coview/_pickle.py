@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _coview
 from ._coview import Mapping, View
+
+if TYPE_CHECKING:
+    from ._coview import Access
 
 
 def pass_on(mapping: Mapping) -> tuple[Any, str]:
@@ -15,7 +18,7 @@ def pass_on(mapping: Mapping) -> tuple[Any, str]:
     return reduction.DupFd(_coview.fd(mapping)), mapping.access
 
 
-def open_mapping(which: Any, access: str) -> Mapping:
+def open_mapping(which: Any, access: Access) -> Mapping:
     """The mapping of that name, or behind what multiprocessing has carried."""
     if isinstance(which, str):
         return Mapping.open(which, access)
@@ -28,6 +31,6 @@ def open_mapping(which: Any, access: str) -> Mapping:
         os.close(fd)
 
 
-def open_view(mapping: Mapping, offset: int, length: int, access: str) -> View:
+def open_view(mapping: Mapping, offset: int, length: int, access: Access) -> View:
     """The same range in another process."""
     return mapping.view(offset, length, access=access)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from . import _coview
 from ._layout import Layout, layout
+
+if TYPE_CHECKING:
+    from ._coview import Access
 
 
 class Region:
@@ -20,7 +23,7 @@ class Region:
     Reading copies, and while somebody writes, the copy can be a mixture; for whole values use Latest, or a Mutex for both.
     """
 
-    def __init__(self, raw: _coview.Region, kind: Layout, name: str, access: str, type: Any) -> None:
+    def __init__(self, raw: _coview.Region, kind: Layout, name: str, access: Access, type: Any) -> None:
         self._raw: _coview.Region | None = raw
         self._layout = kind
         self._again = (name, type, access)
@@ -34,7 +37,7 @@ class Region:
         return cls(raw, kind, name, "rw", type)
 
     @classmethod
-    def open(cls, name: str, type: Any, *, access: str = "rw", timeout: float | None = 0) -> Region:
+    def open(cls, name: str, type: Any, *, access: Access = "rw", timeout: float | None = 0) -> Region:
         """Opens the live region of that name. `timeout`: seconds to wait for somebody to make it; none unless said. Raises
         NotFoundError (FileNotFoundError), WrongLayoutError (TypeError)."""
         kind = layout(type)
@@ -78,7 +81,7 @@ class Region:
             raise ValueError("the region is closed")
         return self._raw
 
-    def __enter__(self) -> Region:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -91,7 +94,7 @@ class Region:
         return f"<coview.Region {self.name}: {self._layout.schema}>"
 
 
-def _open_region(name: str, type: Any, access: str) -> Region:
+def _open_region(name: str, type: Any, access: Access) -> Region:
     return Region.open(name, type, access=access)
 
 
@@ -118,15 +121,15 @@ class Latest:
         share: str | int = "owner",
     ) -> Latest:
         """Makes one of that name, without a value yet. Raises AlreadyExistsError (FileExistsError)."""
-        kind = type and layout(type)
-        raw = _coview.Latest.create(name, kind and kind.schema, capacity, several_writers, share)
+        kind = None if type is None else layout(type)
+        raw = _coview.Latest.create(name, None if kind is None else kind.schema, capacity, several_writers, share)
         return cls(raw, name, type, kind)
 
     @classmethod
     def open(cls, name: str, type: Any = None) -> Latest:
         """Opens the live one. Raises NotFoundError (FileNotFoundError), WrongLayoutError (TypeError)."""
-        kind = type and layout(type)
-        return cls(_coview.Latest.open(name, kind and kind.schema), name, type, kind)
+        kind = None if type is None else layout(type)
+        return cls(_coview.Latest.open(name, None if kind is None else kind.schema), name, type, kind)
 
     @classmethod
     def open_or_create(
@@ -139,8 +142,10 @@ class Latest:
         share: str | int = "owner",
     ) -> Latest:
         """Opens the live one or makes one."""
-        kind = type and layout(type)
-        raw = _coview.Latest.open_or_create(name, kind and kind.schema, capacity, several_writers, share)
+        kind = None if type is None else layout(type)
+        raw = _coview.Latest.open_or_create(
+            name, None if kind is None else kind.schema, capacity, several_writers, share
+        )
         return cls(raw, name, type, kind)
 
     @property

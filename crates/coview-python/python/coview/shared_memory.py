@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from functools import partial
 from multiprocessing import shared_memory as _std
-from types import FunctionType, GenericAlias
+from types import FunctionType
 from typing import Any
 
 from . import _coview
@@ -123,11 +122,7 @@ def _over_ours(function: Any) -> Any:
     return ours
 
 
-class ShareableList(_std.ShareableList):
+class ShareableList(_std.ShareableList[Any]):
     """The installed Python's own ShareableList, over our SharedMemory."""
 
     __init__ = _over_ours(_std.ShareableList.__init__)
-    __class_getitem__ = classmethod(GenericAlias)
-
-    def __reduce__(self) -> Any:
-        return partial(self.__class__, name=self.shm.name), ()
