@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let of = |kind: &str, stage: u32| format!("{name}-{kind}-{stage}");
 
     let region = Region::<Student>::open(&of("region", stage))?;
-    let Student { id, name } = region.read();
+    let Student { id, name } = region.read()?;
     region.write(&Student { id: -id, name })?;
     let _made = Region::create(&of("region", stage + 1), &Student { id: id * 2, name })?;
 

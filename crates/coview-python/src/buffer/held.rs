@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use coview::frames::{Frame, Loan, Publisher, Subscriber};
+use coview::frames::{Kept, Loan, Publisher, Subscriber};
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
 
 type Subscribing = ArcMutexGuard<RawMutex, Subscriber<[u8]>>;
 
 /// A frame, and the subscriber that it came from.
 pub(crate) struct Received {
-    /// Where it stays, since the bytes of a small frame stand in it. Before the end: dropped first.
-    frame: Option<Arc<Frame<'static, [u8]>>>,
+    /// Before the end: dropped first.
+    frame: Option<Arc<Kept<'static, [u8]>>>,
     number: u64,
     lost: u64,
     _end: Arc<Mutex<Subscriber<[u8]>>>,
@@ -28,7 +28,7 @@ impl Received {
         let Some(frame) = end.receive_timeout(timeout)? else { return Ok(None) };
         // SAFETY: what it borrows is inside of the mutex that `_end` keeps, where it does not move, and of which this crate makes
         // shared references alone; it is dropped before that.
-        let frame = unsafe { std::mem::transmute::<Frame<'_, [u8]>, Frame<'static, [u8]>>(frame) };
+        let frame = unsafe { std::mem::transmute::<Kept<'_, [u8]>, Kept<'static, [u8]>>(frame.keep()) };
         let (number, lost) = (frame.number(), frame.lost());
         let _end = Arc::clone(ArcMutexGuard::mutex(end));
         Ok(Some(Received { frame: Some(Arc::new(frame)), number, lost, _end }))
@@ -42,13 +42,9 @@ impl Received {
         self.lost
     }
 
-    /// Lets others write its slot. The memory stays, which may be looked at: of a small frame in the frame itself, which has no slot.
+    /// Lets others write its slot. The memory stays, which may be looked at; bytes of its own stay with it.
     pub(super) fn give_back(&mut self) {
-        if let Some(frame) = &self.frame
-            && !is_inside(frame.as_ptr(), &**frame)
-        {
-            self.frame = None;
-        }
+        self.frame.take_if(|frame| frame.is_in_slot());
     }
 
     /// Its bytes, which stay where they are as long as `self`.
@@ -56,12 +52,6 @@ impl Received {
         let bytes: &[u8] = self.frame.as_ref().map_or(&[], |frame| frame);
         (bytes.as_ptr(), bytes.len())
     }
-}
-
-/// Whether bytes stand in the thing that they are borrowed from.
-fn is_inside<T>(bytes: *const u8, thing: &T) -> bool {
-    let own = std::ptr::from_ref(thing).addr();
-    (own..own + size_of::<T>()).contains(&bytes.addr())
 }
 
 /// Resolves when the subscriber has a frame, or a death to tell. It has its turn at it all the while.
@@ -164,7 +154,9 @@ impl Desk {
         let mut loan = Box::new(loan);
         let bytes = loan.as_mut_ptr();
         // The bytes of a small frame stand in the loan itself, which is gone when it is published.
-        let mut small = is_inside(bytes, &*loan).then(|| vec![0; len]);
+        let own = std::ptr::from_ref(&*loan).addr();
+        let is_inside = (own..own + size_of_val(&*loan)).contains(&bytes.addr());
+        let mut small = is_inside.then(|| vec![0; len]);
         let at = small.as_mut().map_or(bytes, |small| small.as_mut_ptr());
         guard.next += 1;
         let number = guard.next;

@@ -424,6 +424,11 @@ impl<P: Payload + ?Sized> Kept<'_, P> {
         self.found.number
     }
 
+    /// Whether its bytes stand in a slot, which others may write once it is released; else they are its own.
+    pub fn is_in_slot(&self) -> bool {
+        self.found.small.is_none()
+    }
+
     /// As [`Frame::lost`].
     pub fn lost(&self) -> u64 {
         self.found.lost
@@ -441,7 +446,7 @@ impl<P: Payload + ?Sized> Deref for Kept<'_, P> {
 
 impl<P: Payload + ?Sized> Drop for Kept<'_, P> {
     fn drop(&mut self) {
-        if self.found.small.is_none() {
+        if self.is_in_slot() {
             self.found.let_go(self.store, self.end, self.seat);
         }
     }
