@@ -162,8 +162,8 @@ pub(crate) fn absorb(address: usize) -> bool {
     };
     let size = PAGE.load(Ordering::Relaxed);
     let page = address & !(size - 1);
-    // Where the address space is full, or parted too often, the whole may do or the page alone.
-    let ways = [page..range.end, range.clone(), page..page + size];
+    // Where so many zeros cannot be promised, the page alone.
+    let ways = [page..range.end, page..page + size];
     ways.into_iter().any(|way| {
         // Release: pairs with the Acquire in `kept`. The mark is there before the zeros are.
         slot.lost.fetch_min(way.start, Ordering::Release);
