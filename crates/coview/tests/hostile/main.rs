@@ -57,6 +57,21 @@ fn play(args: &[String]) {
 }
 
 #[test]
+fn fences_stand_around_the_memory() {
+    let mapping = coview::MappingOptions::new().size(8192).create_unnamed().unwrap();
+    let views: Vec<_> = (0..32).map(|_| targets::fenced(|| mapping.view(Access::Read).unwrap())).collect();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let fenced = views.iter().filter(|(view, _)| {
+        let start = view.as_ptr().addr();
+        let closed = |line: &&str| line.contains(" ---p ");
+        maps.lines().filter(closed).any(|line| line.contains(&format!("-{start:x} ")))
+            && maps.lines().filter(closed).any(|line| line.starts_with(&format!("{:x}-", start + 8192)))
+    });
+    // The first may stand in gaps between others, where there is no room.
+    assert!(fenced.count() > 16, "{maps}");
+}
+
+#[test]
 fn no_tape_crashes_or_hangs_anybody() {
     let tapes = number("COVIEW_TAPES").unwrap_or(TAPES);
     let seed = number("COVIEW_SEED").unwrap_or(u64::from(std::process::id()));

@@ -145,30 +145,40 @@ fn steps(view: &View, tape: &mut Tape<'_>, mut step: impl FnMut(u8, &mut Tape<'_
     });
 }
 
-/// The whole of a mapping between two ranges that nobody may touch, so that an access beyond it is a crash.
-fn fenced<T>(make: impl FnOnce() -> T) -> (T, [Fence; 2]) {
-    let above = Fence::new();
+/// What is made, and ranges that nobody may touch around all of the library's views that have room for them, so that an access beyond
+/// is a crash.
+pub(super) fn fenced<T>(make: impl FnOnce() -> T) -> (T, Vec<Fence>) {
     let made = make();
-    (made, [above, Fence::new()])
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("it can be read");
+    let ours = maps.lines().filter(|line| line.contains("coview"));
+    let number = |text: &str| usize::from_str_radix(text, 16).ok();
+    let ranges = ours.filter_map(|line| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        Some((number(start)?, number(end)?))
+    });
+    let fences = ranges.flat_map(|(start, end)| [start - FENCE, end]).filter_map(Fence::at).collect();
+    (made, fences)
 }
 
-struct Fence(*mut libc::c_void);
+pub(super) struct Fence(*mut libc::c_void);
 
-const FENCE: usize = 1 << 16;
+/// A page of any system.
+const FENCE: usize = 1 << 12;
 
 impl Fence {
-    fn new() -> Fence {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a fresh range at an address of the kernel's choice, which is the next one below.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), FENCE, libc::PROT_NONE, flags, -1, 0) };
-        assert_ne!(at, libc::MAP_FAILED, "there are addresses");
-        Fence(at)
+    /// Here, if nothing else is.
+    fn at(address: usize) -> Option<Fence> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+        let wanted = std::ptr::without_provenance_mut(address);
+        // SAFETY: a fresh range, where there was none.
+        let at = unsafe { libc::mmap(wanted, FENCE, libc::PROT_NONE, flags, -1, 0) };
+        (at == wanted).then_some(Fence(at))
     }
 }
 
 impl Drop for Fence {
     fn drop(&mut self) {
-        // SAFETY: the range was made by `new`, and nothing is in it.
+        // SAFETY: the range was made by `at`, and nothing is in it.
         unsafe { libc::munmap(self.0, FENCE) };
     }
 }

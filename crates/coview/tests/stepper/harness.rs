@@ -291,6 +291,7 @@ pub(crate) fn sweep_pauses(
         pauses += 1;
     }
     println!("{name}: {length} instructions, {pauses} pauses, 0 failures");
+    println!("count pauses at instructions: {name} {pauses}");
 }
 
 /// Two victims, each killed after so many instructions of its own, in this order; pairs are spread evenly.
@@ -320,6 +321,7 @@ pub(crate) fn duel(
         }
     }
     println!("{name}: {} and {} instructions, {pairs} pairs of kills, 0 failures", lengths[0], lengths[1]);
+    println!("count pairs of kills at instructions: {name} {pairs}");
 }
 
 /// Whether a sweep fails with a broken variant, as it must: what is broken may be so for one instruction only, so that

@@ -52,4 +52,5 @@ pub(crate) fn all(sweeps: &[fn()]) {
         println!("broken: {variant}: caught by {by}");
     }
     println!("{} broken variants, all caught", chosen.len());
+    println!("count broken variants: caught {}", chosen.len());
 }
