@@ -401,15 +401,11 @@ impl Board {
             last.set(slot - first);
             Some(slot)
         };
-        let until = Deadline::after(timeout);
-        loop {
-            if let Some(slot) = slot() {
-                return Ok(Some(Draft::large(self, slot, len)));
-            }
-            if !self.wait(until, || all.clone().any(|slot| self.is_idle(slot)))? {
-                return Ok(None);
-            }
+        if let Some(slot) = slot() {
+            return Ok(Some(Draft::large(self, slot, len)));
         }
+        let slot = self.wait(Deadline::after(timeout), || all.clone().any(|slot| self.is_idle(slot)), slot)?;
+        Ok(slot.map(|slot| Draft::large(self, slot, len)))
     }
 
     /// The bytes of a message of `len` elements.
@@ -421,21 +417,27 @@ impl Board {
         })
     }
 
-    /// Sleeps until there may be room. `false`: the time is over.
+    /// Sleeps until there may be room, and tries to `get` it, until that works or the time is over.
     #[cold]
-    fn wait(&self, until: Deadline, ready: impl Fn() -> bool) -> Result<bool> {
-        let Some(left) = until.left() else { return Ok(self.reclaim()) };
-        if spin(&ready) {
-            return Ok(true);
+    fn wait<T>(&self, until: Deadline, ready: impl Fn() -> bool, get: impl Fn() -> Option<T>) -> Result<Option<T>> {
+        loop {
+            let Some(left) = until.left() else {
+                // What the dead had may be it. Once: an end can say for ever that somebody died there, if a peer writes it.
+                return Ok(if self.reclaim() { get() } else { None });
+            };
+            if !spin(&ready) {
+                let side = self.takers();
+                let known = side.deaths.load(Ordering::Acquire); // pairs with the Release in `reclaim`
+                if !self.reclaim() {
+                    let nap = Deadline::after(Some(left.min(NAP)));
+                    let slept = side.sleep_and(|end| self.bury(end), nap, known, false, &ready);
+                    slept.map_err(|error| self.refused(error))?;
+                }
+            }
+            if let Some(got) = get() {
+                return Ok(Some(got));
+            }
         }
-        let side = self.takers();
-        let known = side.deaths.load(Ordering::Acquire); // pairs with the Release in `reclaim`
-        if !self.reclaim() {
-            let nap = Deadline::after(Some(left.min(NAP)));
-            let slept = side.sleep_and(|end| self.bury(end), nap, known, false, ready);
-            slept.map_err(|error| self.refused(error))?;
-        }
-        Ok(true)
     }
 
     fn is_idle(&self, slot: usize) -> bool {

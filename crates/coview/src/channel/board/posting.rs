@@ -160,15 +160,8 @@ impl Posting {
 
     #[cold]
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<u64>> {
-        let until = Deadline::after(timeout);
-        loop {
-            if !self.board.wait(until, || self.has_room(self.board.end(self.tail.get())))? {
-                return Ok(None);
-            }
-            if let Some(at) = self.claim() {
-                return Ok(Some(at));
-            }
-        }
+        let room = || self.has_room(self.board.end(self.tail.get()));
+        self.board.wait(Deadline::after(timeout), room, || self.claim())
     }
 }
 
