@@ -25,9 +25,9 @@ fn bytes_of(name: &str) -> View {
 }
 
 /// Tapes of each target unless told otherwise.
-const TAPES: u64 = 300;
+const TAPES: u64 = 100;
 /// Longer than any tape takes on a busy machine.
-const HANG: Duration = Duration::from_secs(30);
+const HANG: Duration = Duration::from_secs(20);
 
 #[test]
 fn child() {
@@ -48,7 +48,10 @@ fn play(args: &[String]) {
             }
         }
     });
-    for _ in 0..tapes {
+    for played in 0..tapes {
+        if played % 10 == 0 {
+            say("playing"); // the machine may be busy
+        }
         let tape: Vec<u8> = (0..dice.below(400)).map(|_| dice.below(256) as u8).collect();
         target(&tape);
         DONE.fetch_add(1, Ordering::Relaxed);
@@ -71,13 +74,28 @@ fn fences_stand_around_the_memory() {
     assert!(fenced.count() > 16, "{maps}");
 }
 
+/// The end of a queue that says that somebody is there, whom nobody finds.
+#[test]
+fn a_forged_peer_does_not_keep_anybody_beyond_the_time() {
+    let name = name("forged");
+    let queue = coview::queue::QueueOptions::new().slot(300).budget(1024).create::<[u8]>(&name).unwrap();
+    let producer = queue.producer().unwrap();
+    let loans: Vec<_> = std::iter::from_fn(|| producer.loan_timeout(300, Duration::ZERO).unwrap()).collect();
+    let head = Mapping::open(&name, Access::ReadWrite).unwrap().view_range(Access::ReadWrite, 4096..8192).unwrap();
+    head.atomic::<AtomicU32>(384 + 64 * 7 + 40).unwrap().store(1234, Ordering::Relaxed); // docs/format.md
+    assert!(producer.loan_timeout(300, BRIEF).unwrap().is_none());
+    drop(loans);
+    assert!(producer.loan_timeout(300, BRIEF).unwrap().is_some());
+}
+
 #[test]
 fn no_tape_crashes_or_hangs_anybody() {
     let tapes = number("COVIEW_TAPES").unwrap_or(TAPES);
     let seed = number("COVIEW_SEED").unwrap_or(u64::from(std::process::id()));
     for (target, _) in targets::TARGETS {
         let mut child = Child::start("target", &[target, &seed.to_string(), &tapes.to_string()]);
-        assert_eq!(child.next_line().as_deref(), Some("survived"), "{target}, COVIEW_SEED={seed}");
+        let end = std::iter::from_fn(|| child.next_line()).find(|line| line != "playing");
+        assert_eq!(end.as_deref(), Some("survived"), "{target}, COVIEW_SEED={seed}");
         child.wait();
         println!("count hostile tapes: {target} {tapes}");
     }

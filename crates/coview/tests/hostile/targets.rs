@@ -27,8 +27,11 @@ const BRIEF: Duration = Duration::from_micros(20);
 /// Operations of one tape at most.
 const STEPS: usize = 100;
 
+/// Plays a tape.
+pub type Target = fn(&[u8]);
+
 /// All targets, by the names that `cargo fuzz` knows.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("names", names),
     ("tickets", tickets),
     ("named", named),
@@ -51,6 +54,10 @@ impl Tape<'_> {
 
     fn below(&mut self, bound: usize) -> usize {
         (usize::from(self.byte()) << 8 | usize::from(self.byte())) % bound
+    }
+
+    fn one_in(&mut self, chances: u8) -> bool {
+        self.byte().is_multiple_of(chances)
     }
 
     fn word(&mut self) -> u32 {
@@ -87,7 +94,7 @@ fn name(what: &str) -> String {
 fn poke(view: &View, tape: &mut Tape<'_>) {
     for _ in 0..tape.byte() % 4 {
         // Half of them in the head, where the structure is.
-        let room = if tape.byte() % 2 == 0 { view.len().min(1024) } else { view.len() };
+        let room = if tape.one_in(2) { view.len().min(1024) } else { view.len() };
         let (at, value) = (tape.below(room / 8) * 8, tape.value());
         let done = match tape.byte() % 4 {
             0 => view.atomic::<AtomicU64>(at).map(|word| word.store(value, Relaxed)),
@@ -199,7 +206,8 @@ fn names(tape: &[u8]) {
     match locked % 4 {
         0 => {}
         1 => linux::lock(&file, Some(variant)),
-        n => linux::lock(&file, Some(1 << 4 | variant % 16 & if n == 2 { 15 } else { 12 })),
+        // Of a mapping; read-write more often than not.
+        n => linux::lock(&file, Some(1 << 4 | if n == 2 { variant % 16 } else { variant & 12 })),
     }
     for access in [Access::Read, Access::ReadWrite] {
         let Ok(mapping) = Mapping::open(&name, access) else { continue };
@@ -220,11 +228,11 @@ fn names(tape: &[u8]) {
 fn tickets(tape: &[u8]) {
     let (ours, mut theirs) = UnixStream::pair().expect("there are descriptors");
     let mut tape = Tape(tape);
-    if tape.byte() % 2 == 0 {
+    if tape.one_in(2) {
         // A mapping that comes with it, before what is wrong.
         let mapping = MappingOptions::new().size(u64::from(tape.byte()) + 1).create_unnamed().expect("it can be made");
         coview::os::linux::send(&theirs, &mapping).expect("it can be sent");
-    } else if tape.byte() % 2 == 0 {
+    } else if tape.one_in(2) {
         // The length is right, so that the text is looked at.
         std::io::Write::write_all(&mut theirs, &(tape.0.len() as u32).to_le_bytes()).expect("there is room");
     }
@@ -256,7 +264,7 @@ fn named(tape: &[u8]) {
             let page = &pages[usize::from(tape.byte() % 3)];
             // What is used lies at the front and at the end of the page.
             let at = tape.below(32) * 4;
-            let at = if tape.byte() % 2 == 0 { at } else { page.len() - 4 - at };
+            let at = if tape.one_in(2) { at } else { page.len() - 4 - at };
             page.atomic::<AtomicU32>(at).expect("it lies inside").store(tape.value() as u32, Relaxed);
             match tape.byte() % 10 {
                 0 => drop(mutex.lock_timeout(BRIEF)),
@@ -319,7 +327,7 @@ fn use_placed(view: &View, what: u8, tape: &mut Tape<'_>) {
                 let mut guard = lock.into_guard();
                 guard.make_consistent();
                 // Held for good: the thread ends with it.
-                if tape.byte() % 8 == 0 {
+                if tape.one_in(8) {
                     std::mem::forget(guard);
                 }
             }
@@ -335,7 +343,7 @@ fn use_placed(view: &View, what: u8, tape: &mut Tape<'_>) {
             drop((permits.init(tape.word(), tape.word()), permits.acquire_timeout(BRIEF), permits.release(tape.word())))
         }
         6 => drop((permits.try_acquire(), permits.count(), permits.release(1))),
-        7 => drop((event.init(tape.byte() % 2 == 0, false), event.set(), event.wait_timeout(BRIEF), event.reset())),
+        7 => drop((event.init(tape.one_in(2), false), event.set(), event.wait_timeout(BRIEF), event.reset())),
         8 => drop(at::<sync::Barrier>(view, 80).wait_timeout(u16::from(tape.byte()), BRIEF)),
         9 => {
             let once: &sync::Once = at(view, 1024);
@@ -412,8 +420,8 @@ fn use_latest<T: coview::latest::Value + ?Sized>(made: Latest<T>, name: &str, ta
 
 fn ring(tape: &[u8]) {
     let (mut tape, name) = (Tape(tape), name("ring"));
-    let several = tape.byte() % 2 == 0;
-    let options = RingOptions::new().capacity(4096).several_senders(several).polling(tape.byte() % 4 == 0);
+    let several = tape.one_in(2);
+    let options = RingOptions::new().capacity(4096).several_senders(several).polling(tape.one_in(4));
     let (made, _fences) = fenced(|| options.create(&name).expect("it can be made"));
     let view = peer(&name);
     let (mut sender, mut receiver) = (made.sender().ok(), made.receiver().ok());
@@ -431,7 +439,7 @@ fn ring(tape: &[u8]) {
         (2, Some(sender), _) if !several => {
             if let Ok(mut batch) = sender.batch() {
                 while let Ok(true) = batch.push(&record[..tape.below(300)]) {
-                    if tape.byte() % 4 == 0 {
+                    if tape.one_in(4) {
                         break;
                     }
                 }
@@ -520,7 +528,7 @@ fn queue(tape: &[u8]) {
             if let Ok(Some(task)) = consumer.try_receive() {
                 poke(&view, tape);
                 std::hint::black_box((task.iter().max(), task.attempt()));
-                if tape.byte() % 2 == 0 {
+                if tape.one_in(2) {
                     task.done();
                 }
             }
