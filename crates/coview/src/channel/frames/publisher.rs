@@ -14,6 +14,7 @@ use super::{PUBLISHERS, Payload};
 use crate::channel::end::{Attached, Peer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitive::Ordering;
+use crate::shared::prefetch_write;
 use crate::sys::wait::{Deadline, spin};
 
 /// So many slots go round as long as readers keep up, if they fit what one processor has of cache: the next one is not the one whose lines
@@ -242,6 +243,8 @@ impl Publishing {
     /// A slot: one that goes round, or else the first of all; then what the dead had; then that of the oldest frame.
     fn slot(&self, turn: &Turn<'_>) -> Option<usize> {
         let (store, all, rotation) = (&self.store, self.store.slots(), self.rotation);
+        // Its first line and those of the subscribers come from them at the same time.
+        prefetch_write(store.bytes((self.last.get() + 1) % rotation.max(1)));
         let going_round =
             || store.take(turn, self.index, (1..=rotation).map(|step| (self.last.get() + step) % rotation.max(1)));
         let any = || store.take(turn, self.index, 0..all);

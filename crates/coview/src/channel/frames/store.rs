@@ -18,7 +18,7 @@ use crate::channel::end::{Deaths, End, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::explain::explain;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering, fence};
-use crate::shared::{copy_in, copy_out, prefetch_write};
+use crate::shared::{copy_in, copy_out, prefetch, prefetch_write};
 use crate::step::is_broken;
 use crate::sync::{Commit, Placed};
 use crate::view::View;
@@ -389,9 +389,12 @@ impl Store {
     pub(super) fn retire(&self, turn: &Turn<'_>) {
         let newest = self.settle(turn);
         let keep = newest.saturating_add(1).saturating_sub(self.shape.history);
-        // Who gets the newest alone may still want that.
-        let newest_only = if self.least(|policy| policy == NEWEST) <= newest { newest } else { u64::MAX };
-        let limit = self.least(|policy| policy == EVERY || policy == OLDEST).min(newest_only).min(keep);
+        // Acquire: as in `least`. Who gets the newest alone needs no older one.
+        let needed = self.seated().map(|seat| match (seat.cursor.load(Ordering::Acquire), &seat.policy) {
+            (cursor, policy) if policy.load(Ordering::Relaxed) == NEWEST => cursor.max(newest),
+            (cursor, _) => cursor,
+        });
+        let limit = needed.min().unwrap_or(u64::MAX).min(keep);
         let oldest = &self.head().turns.oldest;
         let from = oldest.load(Ordering::Relaxed).max(newest.saturating_sub(self.shape.entries - 1));
         let frames = (from..from.saturating_add(self.shape.entries)).take_while(|number| *number <= newest);
@@ -634,6 +637,7 @@ impl Store {
             let gone = entry.number.load(Ordering::Acquire) != here(number);
             return if gone { Ok(Look::Gone) } else { Err(self.corrupt("a frame is in no slot", number)) };
         }
+        prefetch(self.bytes(index)); // its lines and those of the hold come from the publisher at the same time
         if !entry::hold(&entry.number, number, &self.head().seats[seat].holds[index / 64], bit(index)) {
             let _ = self.subscribers().ring(); // else they look again by themselves
             return Ok(Look::Gone);
