@@ -33,6 +33,8 @@ mod step;
 mod sync;
 #[path = "model/sys.rs"]
 mod sys;
+#[path = "../src/channel/board/word.rs"]
+mod word;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -43,6 +45,7 @@ use kernel::{crew, died_idle, in_mourning, marked};
 use primitive::{AtomicU32, AtomicU64, Ordering};
 use sync::{Barrier, Condvar, Event, Mutex, Once, RwLock, Semaphore};
 use sys::lock::{Taken, Words};
+use word::Word;
 
 /// Over at once, or after others had a chance.
 const SHORT: Duration = Duration::from_millis(1);
@@ -623,6 +626,66 @@ fn frames() {
         faults: &[Fault::Release, Fault::Acquire, Fault::SeqCst, Fault::Named("frames: held without a second look")],
         deadly: &[],
         body: || _ = crew(Kept::publish, &[Kept::take_back, Kept::read], |_| ()),
+    }
+    .check();
+}
+
+/// A board of one cell, in which two messages stand one after the other; each is taken once unless who has it dies.
+#[derive(Default)]
+struct Cell {
+    word: AtomicU64,
+    message: Plain,
+    /// How often each was done.
+    done: [AtomicUsize; 3],
+}
+
+impl Cell {
+    fn post(&self) {
+        for lap in 1..=2 {
+            let word = Word(self.word.load(Ordering::Acquire));
+            let filling = Word::new(lap, word::FILLING).held_by(1);
+            if word.state() == word::FREE && word::claim(&self.word, word, filling) {
+                word::post(&self.word, Word::new(lap, word::READY), || self.message.write(lap as u32));
+            }
+        }
+    }
+
+    fn take(&self, by: usize) {
+        for lap in 1..=2 {
+            if word::take(&self.word, lap, by).is_some() {
+                assert_eq!(self.message.read(), lap as u32, "another message");
+                self.done[lap as usize].fetch_add(1, Relaxed);
+                word::finish(&self.word, by);
+            }
+        }
+    }
+
+    fn mourn(&self) {
+        word::forget(&self.word, 1, |_| false);
+        for by in [2, 3] {
+            let _ = word::give_up(&self.word, by, true);
+        }
+    }
+}
+
+#[test]
+fn board() {
+    Model {
+        name: "board",
+        loads: Loads::Old,
+        bounds: [3, 2],
+        victims: &[1, 2],
+        faults: &[Fault::Release, Fault::Acquire, Fault::Named("board: ready before the bytes")],
+        deadly: &[
+            Fault::Named("board: what the dead had taken stays"),
+            Fault::Named("board: what the dead were posting stays"),
+        ],
+        body: || {
+            let it = crew(|_| (), &[Cell::post, |it| it.take(2)], Cell::mourn);
+            it.take(3);
+            assert_eq!(Word(it.word.load(Ordering::Acquire)).state(), word::FREE, "it stays with the dead");
+            assert!(it.done.iter().all(|done| done.load(Relaxed) <= 1 || in_mourning()), "done twice");
+        },
     }
     .check();
 }

@@ -9,6 +9,7 @@ mod posting;
 mod shape;
 mod taking;
 mod typed;
+mod word;
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,6 +20,7 @@ pub(super) use posting::Posting;
 pub(super) use shape::{Kind, Mode, Shape, Wanted};
 pub(super) use taking::{Got, Taking};
 pub(super) use typed::{Draft, Held};
+use word::*;
 
 use super::end::{Deaths, End, Side};
 use super::frames::Payload;
@@ -53,20 +55,6 @@ const SPINS: u32 = 100;
 const GLANCES: u32 = 4096;
 /// Looks in one poll before others are let run.
 const TRIES: u32 = 4;
-
-/// Nothing stands here, or nothing any more.
-const FREE: u64 = 0;
-/// Whose hands it is in is about to post.
-const FILLING: u64 = 1;
-/// It waits for somebody to take it.
-const READY: u64 = 2;
-const TAKEN: u64 = 3;
-/// Of a service: the answer stands here, for the one it is from.
-const ANSWERED: u64 = 4;
-/// Whoever took it died or gave it up; of a service that is told to the one it is from, of a queue to a taker.
-const FAILED: u64 = 5;
-/// Of a service: taken, and the one it is from is gone.
-const CANCELLED: u64 = 6;
 
 /// What stands before the cells; `docs/format.md` draws it.
 #[derive(Debug)]
@@ -141,53 +129,6 @@ pub(super) enum Place {
 /// A message's place and its length in bytes.
 pub(super) type Found = (Place, usize);
 
-/// What a cell says: its lap, who it is from (of a queue: how often it was handed out before), in whose hands it is, and its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Word(u64);
-
-impl Word {
-    fn new(lap: u64, state: u64) -> Word {
-        Word(lap << 20 | state)
-    }
-
-    fn lap(self) -> u64 {
-        self.0 >> 20
-    }
-
-    fn from(self) -> usize {
-        (self.0 >> 12 & 0xff) as usize
-    }
-
-    fn by(self) -> usize {
-        (self.0 >> 4 & 0xff) as usize
-    }
-
-    fn state(self) -> u64 {
-        self.0 & 0xf
-    }
-
-    fn to(self, state: u64) -> Word {
-        Word(self.0 & !0xf | state)
-    }
-
-    fn sent_by(self, from: usize) -> Word {
-        Word(self.0 & !(0xff << 12) | (from as u64 & 0xff) << 12)
-    }
-
-    fn held_by(self, by: usize) -> Word {
-        Word(self.0 & !(0xff << 4) | (by as u64 & 0xff) << 4)
-    }
-
-    fn in_lap(self, lap: u64) -> Word {
-        Word(self.0 & 0xf_ffff | lap << 20)
-    }
-
-    /// Whether it is in these hands.
-    fn is(self, state: u64, by: usize) -> bool {
-        self.state() == state && self.by() == by
-    }
-}
-
 /// The board, as this process knows it: what was checked once is not asked of shared memory again.
 #[derive(Clone)]
 pub(super) struct Board {
@@ -246,7 +187,7 @@ impl Board {
 
     #[inline]
     fn word(&self, at: u64) -> Word {
-        Word(self.cell(at).word.load(Ordering::Acquire)) // pairs with the Releases in `change` and `post`
+        Word(self.cell(at).word.load(Ordering::Acquire)) // pairs with the Releases in `word::change` and `word::post`
     }
 
     #[inline]
@@ -257,11 +198,7 @@ impl Board {
     /// Changes the word of a cell, if `change` says so; what it was. `Err`: as `change` refused it.
     #[inline]
     fn change(&self, at: u64, change: impl Fn(Word) -> Option<Word>) -> std::result::Result<Word, Word> {
-        let word = &self.cell(at).word;
-        // Release: pairs with the Acquires here and in `word`: whose hands it comes into sees all that was done to the message.
-        let changed =
-            word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| change(Word(word)).map(|new| new.0));
-        changed.map(Word).map_err(Word)
+        word::change(&self.cell(at).word, change)
     }
 
     /// The first position that is not used, given one that is not behind it.
@@ -508,14 +445,7 @@ impl Board {
     /// What a poster had, who is attached here or dead.
     fn poster_is_gone(&self, poster: usize) {
         for at in self.all() {
-            let _ = self.change(at, |word| match word.state() {
-                FILLING if word.by() == poster && !is_broken("board: what the dead were posting stays") => {
-                    Some(word.to(FREE))
-                }
-                READY | ANSWERED | FAILED if self.is_from(word, poster) => Some(word.to(FREE)),
-                TAKEN if self.is_from(word, poster) => Some(word.to(CANCELLED)),
-                _ => None,
-            });
+            word::forget(&self.cell(at).word, poster, |word| self.is_from(word, poster));
         }
         self.disown(posting::owner(poster));
         self.tell(&self.head().rare.posted);
@@ -530,10 +460,8 @@ impl Board {
 
     /// What a taker had, who is attached here or dead.
     fn taker_is_gone(&self, taker: usize) {
-        if !is_broken("board: what the dead had taken stays") {
-            for at in self.all() {
-                let _ = self.give_up(at, taker);
-            }
+        for at in self.all() {
+            let _ = self.give_up(at, taker);
         }
         self.disown(taking::owner(taker));
         self.return_all();
@@ -541,14 +469,7 @@ impl Board {
 
     /// A taker does not do what it had taken. `Ok`: it was taken.
     fn give_up(&self, at: u64, taker: usize) -> std::result::Result<Word, Word> {
-        self.change(at, |word| match word.state() {
-            TAKEN if word.by() == taker => Some(match self.shape.mode {
-                Mode::AtLeastOnce => word.to(READY).sent_by((word.from() + 1).min(0xff)),
-                Mode::AtMostOnce | Mode::Service => word.to(FAILED),
-            }),
-            CANCELLED if word.by() == taker => Some(word.to(FREE)),
-            _ => None,
-        })
+        word::give_up(&self.cell(at).word, taker, self.shape.mode == Mode::AtLeastOnce)
     }
 
     /// Tells that something was given back: those who take look at all cells again.
@@ -582,13 +503,5 @@ mod tests {
         let rare = [offset_of!(Rare, freed), offset_of!(Rare, poster_deaths), offset_of!(Rare, returns)];
         assert_eq!(rare, [16, 32, 40]);
         assert_eq!((size_of::<CellWords>(), size_of::<Slot>()), (128, 64));
-    }
-
-    #[test]
-    fn a_word_keeps_its_parts_apart() {
-        let word = Word::new(u64::MAX >> 20, FAILED).sent_by(0x3a).held_by(0x7f);
-        assert_eq!((word.lap(), word.from(), word.by(), word.state()), (u64::MAX >> 20, 0x3a, 0x7f, FAILED));
-        let word = word.in_lap(7).to(READY).sent_by(1).held_by(0);
-        assert_eq!((word.lap(), word.from(), word.by(), word.state()), (7, 1, 0, READY));
     }
 }

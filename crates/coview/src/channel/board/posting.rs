@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use super::{
     ANSWERED, Board, CANCELLED, Draft, FAILED, FILLING, FREE, Found, GLANCES, Mode, POSTERS, READY, SPINS, TAKEN,
-    TRIES, Word,
+    TRIES, Word, word,
 };
 use crate::channel::Listening;
 use crate::channel::end::{Attached, Peer};
 use crate::channel::frames::Payload;
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitive::Ordering;
-use crate::step::is_broken;
 use crate::sys::wait::Deadline;
 
 /// A poster's number as the owner of slots.
@@ -101,13 +100,7 @@ impl Posting {
         let board = &self.board;
         let service = board.shape.mode == Mode::Service;
         let ready = Word::new(board.lap(at), READY).sent_by(if service { self.index } else { 0 });
-        if is_broken("board: ready before the bytes") {
-            board.cell(at).word.store(ready.0, Ordering::Release);
-            (0..100).for_each(|_| std::hint::spin_loop());
-        }
-        board.write(at, &draft.place, draft.len);
-        // Release: pairs with the Acquires in `word` and `change`. Nobody else changes it while we fill it.
-        board.cell(at).word.store(ready.0, Ordering::Release);
+        word::post(&board.cell(at).word, ready, || board.write(at, &draft.place, draft.len));
         board.hand_over(&draft.place);
         draft.sent();
         self.tail.set(at + 1);
@@ -134,9 +127,7 @@ impl Posting {
                 _ if self.has_room(at) => word.in_lap(lap),
                 _ => return None,
             };
-            // Acquire: pairs with the Release in `change`: what stood here has been read.
-            let changed = board.cell(at).word.compare_exchange(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
-            if changed.is_ok() && next.state() == FILLING {
+            if word::claim(&board.cell(at).word, word, next) && next.state() == FILLING {
                 return Some(at);
             }
         }

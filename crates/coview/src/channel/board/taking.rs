@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     ANSWERED, Board, CANCELLED, Draft, FAILED, FILLING, FREE, Found, GLANCES, Mode, POSTERS, READY, SPINS, TAKEN,
-    TAKERS, TRIES,
+    TAKERS, TRIES, word,
 };
 use crate::channel::Listening;
 use crate::channel::end::{Attached, Peer};
@@ -124,10 +124,7 @@ impl Taking {
     fn take(&self, at: u64, passed: bool) -> Result<Option<Got>> {
         let board = &self.board;
         let lap = board.lap(at);
-        let taken = board.change(at, |word| {
-            (word.state() == READY && word.lap() == lap).then(|| word.to(TAKEN).held_by(self.index))
-        });
-        let Ok(word) = taken else { return Ok(None) };
+        let Some(word) = word::take(&board.cell(at).word, lap, self.index) else { return Ok(None) };
         self.held.set(self.held.get() + 1);
         self.at.set(at + 1);
         if passed && at >= self.behind.get() {
@@ -245,7 +242,7 @@ impl Taking {
     /// It is done.
     #[inline]
     pub(in crate::channel) fn finish(&self, at: u64) {
-        let _ = self.board.change(at, |word| word.is(TAKEN, self.index).then(|| word.to(FREE)));
+        word::finish(&self.board.cell(at).word, self.index);
         self.let_go();
     }
 
