@@ -29,7 +29,9 @@ class Coview:
     """Frames, filled in a loan."""
 
     def __init__(self, context, name):
-        self.frames = coview.Frames.create(f"bench-{os.getpid()}-{name}", slot=SIZE, budget=8 * (SIZE + 4096))
+        self.frames = coview.Frames.create(
+            f"bench-{os.getpid()}-{name}", slot=SIZE, budget=8 * (SIZE + 4096), history=0
+        )
 
     def sender(self):
         publisher = self.frames.publisher()

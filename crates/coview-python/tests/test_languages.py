@@ -21,8 +21,8 @@ def peers(tmp_path_factory):
     if not (shutil.which("cargo") and shutil.which("gcc") and (ROOT / "Cargo.toml").exists()):
         pytest.skip("needs cargo, gcc and the sources")
     built = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-    for what in (["-p", "coview-capi"], ["-p", "coview-python", "--example", "peer"]):
-        subprocess.run(["cargo", "build", "--quiet", "--locked", *what], cwd=ROOT, check=True)
+    what = ["-p", "coview-capi", "-p", "coview-python", "--lib", "--example", "peer"]
+    subprocess.run(["cargo", "build", "--quiet", "--locked", *what], cwd=ROOT, check=True)
     folder = tmp_path_factory.mktemp("c")
     for name in ("libcoview.so", "libcoview.so.0"):
         (folder / name).symlink_to(built / "libcoview_capi.so")

@@ -1,6 +1,7 @@
 """Mutexes, events, semaphores: between processes, with kills, timeouts and Ctrl-C."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
