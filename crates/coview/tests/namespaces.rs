@@ -94,8 +94,8 @@ struct Household {
     mapping: Mapping,
     region: Region<u64>,
     mutex: Mutex,
-    _others:
-        (Latest<u64>, Ring, coview::ring::Receiver, Frames<[u8]>, coview::frames::Publisher<[u8]>, Event, Semaphore),
+    /// What only needs to be there.
+    _others: Box<dyn std::any::Any>,
 }
 
 impl Household {
@@ -115,7 +115,7 @@ impl Household {
             region: Region::create(&name("region"), &7).unwrap(),
             mutex: Mutex::create(&name("mutex")).unwrap(),
             mapping,
-            _others: (latest, ring, receiver, frames, publisher, event, semaphore),
+            _others: Box::new((latest, ring, receiver, frames, publisher, event, semaphore)),
         }
     }
 }

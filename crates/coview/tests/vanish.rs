@@ -407,27 +407,40 @@ mod linux {
             path
         };
         let three = with_three as extern "C" fn(_, _, _) as usize;
+        let one = with_one as extern "C" fn(_) as usize;
         let ours = || our_fault(&file("ours"));
         let own = || own_fault(&file("own"));
         match what {
-            "before" => (install(three, libc::SA_SIGINFO), ours(), own(), ours()).3,
-            "before, one argument" => (install(with_one as extern "C" fn(_) as usize, 0), ours(), own(), ours()).3,
+            "before" | "before, one argument" => {
+                match what {
+                    "before" => install(three, libc::SA_SIGINFO),
+                    _ => install(one, 0),
+                }
+                ours();
+                own();
+                ours();
+            }
             "before, once" => {
-                install(with_one as extern "C" fn(_) as usize, libc::SA_RESETHAND);
-                (ours(), own()).1;
+                install(one, libc::SA_RESETHAND);
+                ours();
+                own();
                 own(); // the default by now, and it dies
             }
-            "after" => (ours(), install(three, libc::SA_SIGINFO), ours(), own(), ours()).4,
-            "after, alone" => {
+            "after" | "after, alone" => {
                 ours();
                 install(three, libc::SA_SIGINFO);
-                ASKS_US.store(true, Ordering::Relaxed);
-                EARLIER.store(std::ptr::null_mut(), Ordering::Relaxed);
-                (ours(), own(), ours()).2
+                if what == "after, alone" {
+                    ASKS_US.store(true, Ordering::Relaxed);
+                    EARLIER.store(std::ptr::null_mut(), Ordering::Relaxed);
+                }
+                ours();
+                own();
+                ours();
             }
             "default" => {
                 install(libc::SIG_DFL, 0);
-                (ours(), own()).1
+                ours();
+                own();
             }
             "ignored" => {
                 install(libc::SIG_IGN, 0);
