@@ -19,7 +19,7 @@ impl RegionOptions {
     ///
     /// let name = format!("doc-region-bytes-{}", std::process::id());
     /// let _made = RegionOptions::new().create_bytes(&name, &Schema::unsigned(4), &7u32.to_ne_bytes())?;
-    /// assert_eq!(Region::<u32>::open(&name)?.read(), 7);
+    /// assert_eq!(Region::<u32>::open(&name)?.read()?, 7);
     /// # Ok::<(), coview::Error>(())
     /// ```
     ///
