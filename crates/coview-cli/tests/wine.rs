@@ -33,6 +33,7 @@ const PARTS: &[Part] = &[
     ("two prefixes", two_prefixes),
     ("from Rust, no copies", from_rust),
     ("ping-pong", ping_pong),
+    ("ping-pong of events", ping_pong_of_events),
 ];
 
 #[test]
@@ -479,9 +480,36 @@ fn calls() -> u64 {
     lines.filter_map(|line| line.split_once(' ')?.1.parse::<u64>().ok()).sum()
 }
 
+fn rounds() -> u32 {
+    std::env::var("COVIEW_BRIDGE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(100)
+}
+
+/// How long it takes until a program in the prefix has been told by an event, and its answer by another is here.
+fn ping_pong_of_events(place: &Place) {
+    let rounds = rounds().min(10_000);
+    let mut agent = place.agent();
+    assert_eq!(agent.ask("event ask 0"), "made 0");
+    let prefix = prefix(place);
+    let (ask, answer) = (prefix.event("ask").unwrap(), prefix.open_or_create_event("answer", false).unwrap());
+    assert!(answer.is_new() && !ask.is_new());
+    assert_eq!(agent.ask(&format!("echo answer {rounds}")), "echoing 1");
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let begun = Instant::now();
+        ask.set().unwrap();
+        answer.wait().unwrap();
+        times.push(begun.elapsed());
+    }
+    assert!(!answer.try_wait().unwrap(), "one answer each");
+    times.sort();
+    let at = |part: usize| times[times.len() * part / 100].as_micros();
+    println!("bar bridge_event_round_trip {} \u{b5}s (p90 {}, {rounds} rounds)", at(50), at(90));
+    agent.kill();
+}
+
 /// How long a word takes there and back, through the bridge and between native processes.
 fn ping_pong(place: &Place) {
-    let rounds = std::env::var("COVIEW_BRIDGE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(100_u32);
+    let rounds = rounds();
     let mut game = place.agent();
     assert_eq!(game.ask("make ball 256"), "made 0");
     let bridge = prefix(place).attach("ball", Access::ReadWrite).unwrap();
@@ -490,9 +518,9 @@ fn ping_pong(place: &Place) {
     for _ in 0..5 {
         assert_eq!(game.ask(&format!("pong x {rounds}")), format!("ponging {rounds}"));
         let bridged = ping(bridge.mapping(), rounds);
-        let mut peer = Command::new("/proc/self/exe");
-        peer.args(["--exact", "native_peer", "--nocapture"]).env("COVIEW_BRIDGE_PONG", rounds.to_string());
-        let mut peer = peer.stdout(Stdio::null()).spawn().unwrap();
+        let mut peer = Command::new(place.folder.join("peer"));
+        let file = format!("/dev/shm/coview.{}.ball-here", rustix::process::geteuid().as_raw());
+        let mut peer = peer.args([file, rounds.to_string()]).spawn().unwrap();
         let direct = ping(&native, rounds);
         assert!(peer.wait().unwrap().success());
         ratios.push((bridged.as_nanos() as f64 / direct.as_nanos() as f64, bridged, direct));
@@ -527,20 +555,4 @@ fn ping(mapping: &Mapping, rounds: u32) -> Duration {
     }
     ask.store(0, Ordering::Relaxed);
     begun.elapsed()
-}
-
-#[test]
-fn native_peer() {
-    let Some(rounds) = std::env::var("COVIEW_BRIDGE_PONG").ok().and_then(|rounds| rounds.parse::<u32>().ok()) else {
-        return; // it is a part of ping_pong
-    };
-    let view = Mapping::open("ball-here", Access::ReadWrite).unwrap().view(Access::ReadWrite).unwrap();
-    let (ask, answer) = (view.atomic::<AtomicU32>(0).unwrap(), view.atomic::<AtomicU32>(128).unwrap());
-    for round in 1..=rounds {
-        // Acquire: pairs with the store in `ping`.
-        while ask.load(Ordering::Acquire) != round {
-            std::hint::spin_loop();
-        }
-        answer.store(round, Ordering::Release); // pairs with the load in `ping`
-    }
 }

@@ -85,6 +85,17 @@ static void pong(uint32_t rounds)
     }
 }
 
+/* Sets the event of this name each time that ours is set. */
+static void echo(const char *name, unsigned rounds)
+{
+    HANDLE answer = OpenEventA(EVENT_MODIFY_STATE, FALSE, name);
+    say("echoing", answer != NULL);
+    for (; answer && rounds; rounds--) {
+        WaitForSingleObject(event, INFINITE);
+        SetEvent(answer);
+    }
+}
+
 static void obey(const char *verb, const char *name, unsigned number)
 {
     if (!strcmp(verb, "make"))
@@ -104,6 +115,8 @@ static void obey(const char *verb, const char *name, unsigned number)
         say("set", SetEvent(event));
     else if (!strcmp(verb, "reset"))
         say("reset", ResetEvent(event));
+    else if (!strcmp(verb, "echo"))
+        echo(name, number);
     else if (!strcmp(verb, "wait"))
         say("waited", WaitForSingleObject(event, number));
     else if (!strcmp(verb, "mutex")) {

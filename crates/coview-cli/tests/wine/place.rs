@@ -41,10 +41,12 @@ pub(crate) fn furnish(folder: &Path, helper: &Path) {
         std::fs::copy(from, folder.join(to)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
         std::fs::set_permissions(folder.join(to), PermissionsExt::from_mode(0o755)).expect("it is ours");
     }
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wine/agent.c");
-    let mut compile = Command::new(COMPILER);
-    compile.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(folder.join("agent.exe")).arg(source);
-    assert!(compile.status().expect("mingw is installed").success());
+    for (compiler, source, program) in [(COMPILER, "agent.c", "agent.exe"), ("cc", "peer.c", "peer")] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wine").join(source);
+        let mut compile = Command::new(compiler);
+        compile.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(folder.join(program)).arg(source);
+        assert!(compile.status().unwrap_or_else(|error| panic!("{compiler}: {error}")).success());
+    }
 }
 
 /// The folder, with a Wine prefix in it that a server runs for until this is dropped.
