@@ -63,3 +63,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/security.md")]
 struct Security;
+
+/// Those of the page about the bridge, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/bridge.md")]
+struct BridgePage;
