@@ -37,11 +37,11 @@ windows-lint:
 demo *flags:
     cargo run {{ flags }} -- demo
 
-# Kills processes after every so many instructions of each operation, without the back-stop, and must catch the broken
-# variants; POINTS=0 is every instruction, and takes hours
+# Kills processes after every so many instructions of each operation, and at every system call, without the back-stop; runs the models; and
+# must catch the broken variants of both. POINTS=0 is every instruction, and takes hours
 crash POINTS="60":
-    COVIEW_STEP_POINTS={{ POINTS }} RUSTFLAGS="--cfg coview_step" CARGO_TARGET_DIR=target/step \
-        cargo test --release --locked -p coview --test stepper
+    COVIEW_STEP_POINTS={{ POINTS }} RUSTFLAGS="--cfg coview_step" CARGO_TARGET_DIR=target/step CARGO_PROFILE_RELEASE_LTO=off \
+        cargo test --release --locked -p coview --test model --test stepper
 
 # Uses everything and kills at random, for a DURATION (`90`, `10m`, `8h`); the same SEED decides the same
 soak DURATION="10m" SEED="1":

@@ -39,7 +39,7 @@ fn commands(options: &Options) -> Vec<String> {
             format!("just soak {duration}"),
             test("users"),
         ],
-        _ => ["stepper", "hostile", "soak", "users"].map(test).to_vec(),
+        _ => std::iter::once("just crash 10".to_owned()).chain(["hostile", "soak", "users"].map(test)).collect(),
     }
 }
 

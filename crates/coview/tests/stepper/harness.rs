@@ -8,8 +8,8 @@ pub(crate) const SOON: Duration = Duration::from_millis(700);
 /// A step that takes longer is a sleep in the kernel.
 pub(crate) const ASLEEP: Duration = Duration::from_millis(20);
 
-/// Kills of each operation unless told otherwise; code that is not optimised has ten times the instructions.
-pub(crate) const POINTS: u32 = if cfg!(debug_assertions) { 2 } else { 150 };
+/// Kills of each operation unless told otherwise.
+pub(crate) const POINTS: u32 = 60;
 
 /// How a victim came to be where it was killed.
 #[derive(Debug, PartialEq, Eq)]
