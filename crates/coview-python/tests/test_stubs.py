@@ -8,7 +8,7 @@ from coview import _coview
 
 STUBS = ast.parse(pathlib.Path(_coview.__file__).with_name("_coview.pyi").read_text())
 # Of every class, and of Python itself.
-USUAL = {"__buffer__", *dir(object), "__module__", "__reduce__"}
+USUAL = {"__buffer__", "__release_buffer__", *dir(object), "__module__", "__reduce__"}
 
 
 def arguments(function):

@@ -94,6 +94,8 @@ class SharedMemory:
         library's. Raises FileNotFoundError if somebody took it away before."""
         if not _USE_POSIX:
             return
+        if "\0" in self.name:
+            raise ValueError("a name with a null character in it")
         if self._unlinked:
             raise FileNotFoundError(f"the name of {self.name!r} was taken away already")
         if self._mapping is not None:
