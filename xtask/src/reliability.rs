@@ -59,11 +59,13 @@ fn table(root: &Path, options: &Options) -> io::Result<String> {
     let said = |program: &str, args: &[&str]| -> io::Result<String> {
         Ok(String::from_utf8_lossy(&Command::new(program).args(args).output()?.stdout).trim().to_owned())
     };
-    let (day, system) = (said("date", &["-u", "+%F"])?, said("uname", &["-srm"])?);
+    let (day, release) = (said("date", &["-u", "+%F"])?, said("uname", &["-r"])?);
+    let release = release.split('-').next().unwrap_or_default();
+    let (os, machine) = (std::env::consts::OS, std::env::consts::ARCH);
     let processors = std::thread::available_parallelism()?;
     let ran: Vec<String> = commands(options).iter().map(|command| format!("`{command}`")).collect();
     Ok(format!(
-        "{day}, {system}, {processors} processors, by {}. Each loss, hang, crash and leak is a failed test, and there is no \
+        "{day}, {os} {release}, {machine}, {processors} processors, by {}. Each loss, hang, crash and leak is a failed test, and there is no \
          table then: all of them are 0.\n\n| what | of it | count |\n| --- | --- | --: |\n{}",
         ran.join(", "),
         rows(&counts)
