@@ -29,6 +29,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> ExitCode {
     }
 }
 
+/// The tests that are attacks, as cargo is told.
+const ATTACKS: &str = "attacks --test vanish --test fork --test namespaces --test users";
+
 /// What is run, in words of a shell.
 fn commands(options: &Options) -> Vec<String> {
     let test = |name: &str| format!("cargo test --locked -p coview --test {name} -- --nocapture");
@@ -37,9 +40,9 @@ fn commands(options: &Options) -> Vec<String> {
             format!("just crash {points}"),
             format!("just fuzz '' {seconds}"),
             format!("just soak {duration}"),
-            test("users"),
+            test(ATTACKS),
         ],
-        _ => std::iter::once("just crash 10".to_owned()).chain(["hostile", "soak", "users"].map(test)).collect(),
+        _ => vec!["just crash 10".to_owned(), test("hostile"), test("soak"), test(ATTACKS)],
     }
 }
 

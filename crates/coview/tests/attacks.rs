@@ -118,7 +118,7 @@ fn a_symbolic_link_in_the_way_is_not_followed() {
     }
     assert_eq!(std::fs::read(&secret).unwrap(), [b's'; 8192]);
     assert!(!Path::new("/dev/shm/nothing there").exists());
-    println!("attacks: {tried} calls led through symbolic links of another user, all refused");
+    println!("count attacks refused: calls led through symbolic links of another user {tried}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_squatted_name_is_refused_for_every_kind() {
     assert!(Mallory::new().can(&["squat", &path]));
     let tried = all_refused(&here.name("x"));
     std::fs::remove_file(path).unwrap();
-    println!("attacks: {tried} calls on a name that another user squats, all refused");
+    println!("count attacks refused: calls on a name that another user squats {tried}");
 }
 
 /// An object of root's that all may write, linked to the place of a private name of root's.
@@ -153,7 +153,7 @@ fn a_hard_link_makes_nothing_private_that_is_not() {
     let (own, elsewhere) = (path_of(&here.name("own")), format!("/dev/shm/coview.g.{}", here.name("elsewhere")));
     assert!(!protected || !Mallory::new().can(&["link", &own, &elsewhere]));
     assert_eq!(Mapping::open(&here.global("elsewhere"), Access::Read).unwrap_err().kind(), ErrorKind::NotFound);
-    println!("attacks: {tried} calls on a private name that another user had linked elsewhere, all refused");
+    println!("count attacks refused: calls on a private name that another user had linked elsewhere {tried}");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn who_may_not_write_cannot_resize_and_who_may_kills_nobody() {
         victims += 1;
         alice.quit();
     }
-    println!("attacks: {victims} objects that another user tried to truncate, nobody died of it");
+    println!("count attacks refused: objects that another user tries to truncate {victims}");
 }
 
 /// Sweeps, as the user that it is; how many objects it gave back.

@@ -220,10 +220,9 @@ mod linux {
             });
             assert!(untouched.vanished().is_none());
         }
-        println!(
-            "attacks: {} truncations under four threads, {gone} reads refused, {whole} whole, 0 torn, 0 deaths",
-            20 * 16
-        );
+        println!("count attacks survived: truncations under four threads that read {}", 20 * 16);
+        println!("count attacks survived: reads refused meanwhile {gone}");
+        println!("count attacks survived: reads whole meanwhile {whole}");
     }
 
     #[test]
@@ -482,7 +481,7 @@ mod linux {
                 None => assert_eq!((said, status.signal()), (None, Some(libc::SIGBUS)), "{what}"),
             }
         }
-        println!("attacks: {} programs with handlers of their own, all as they would be without us", cases.len());
+        println!("count attacks survived: programs with handlers of SIGBUS of their own {}", cases.len());
     }
 
     /// With no room in the address space, and no further part of it to be had.
