@@ -14,6 +14,7 @@ use crate::explain::explain;
 use crate::primitive::Ordering;
 use crate::shared::{copy_record_in, prefetch_write};
 use crate::step::is_broken;
+use crate::sys::guard;
 use crate::sys::wait::Deadline;
 
 /// Units ahead of its records for which a sender asks, as far as they are free: the lines come from the receiver.
@@ -380,15 +381,15 @@ impl Sender {
         if self.ring.several {
             self.ring.head().tail.store(next, Ordering::Relaxed);
         }
-        match self.ring.polling || !self.ring.senders().bell.word().is_heard() {
-            true => Ok(()),
-            false => self.wake(),
+        match guard::has_lost() || !self.ring.polling && self.ring.senders().bell.word().is_heard() {
+            false => Ok(()),
+            true => self.wake(),
         }
     }
 
     #[cold]
     fn wake(&self) -> Result<()> {
-        self.ring.senders().bell.word().wake().map_err(|error| explain("wake the receiver of", "a ring", error))
+        self.ring.senders().ring().map_err(|error| explain("wake the receiver of", "a ring", error))
     }
 }
 

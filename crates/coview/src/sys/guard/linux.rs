@@ -88,10 +88,16 @@ impl Guard {
 /// Whether what stands at an address is still there, as far as anybody has noticed. `Err`: it has vanished.
 #[inline]
 pub(crate) fn check<T>(at: &T) -> io::Result<()> {
-    match LOST.load(Ordering::Relaxed) {
+    match has_lost() {
         false => Ok(()),
         true => search(std::ptr::from_ref(at).addr()),
     }
+}
+
+/// Whether anything at all has vanished in this process.
+#[inline]
+pub(crate) fn has_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 #[cold]

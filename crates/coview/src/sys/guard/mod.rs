@@ -6,6 +6,7 @@
 //! - `copy_out`, `copy_in`: as the copies of `shared`; `false`: the bytes, or some of them, were not there.
 //! - `lost()`: the address from which on bytes have vanished; `usize::MAX`: none have.
 //! - `check(address)`: whether what stands there is still there, for whoever is about to wait for it to change.
+//! - `has_lost()`: whether it is worth to check.
 //!
 //! Linux: a handler of `SIGBUS`, which lays zeros over what has vanished. Windows, where a file that is mapped cannot be
 //! shortened, but a disk or a network can fail: a handler of in-page errors, for the copies alone.

@@ -84,6 +84,12 @@ pub(crate) fn check<T>(_at: &T) -> io::Result<()> {
     Ok(())
 }
 
+/// As above.
+#[inline]
+pub(crate) fn has_lost() -> bool {
+    false
+}
+
 #[cfg(target_arch = "x86_64")]
 mod copying {
     use windows_sys::Win32::Foundation::{EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR};

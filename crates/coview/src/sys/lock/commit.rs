@@ -203,7 +203,7 @@ impl<'a> CommitWord<'a> {
     }
 
     #[cold]
-    pub(crate) fn wake(self) -> io::Result<()> {
+    fn wake(self) -> io::Result<()> {
         self.commit(|rings| Some(rings.wrapping_add(1))).map(drop)
     }
 }
