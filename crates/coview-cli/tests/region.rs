@@ -131,7 +131,7 @@ fn info_and_ls_say_what_it_is() {
     let kind = |name: &str| list.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name} in {list}"));
     assert!(kind(&name).contains("region Robot"), "{list}");
     assert!(kind(&ring).contains("ring"), "{list}");
-    assert!(text(&good(&["info", &ring])).contains("ring, 5632 bytes at 256"));
+    assert!(text(&good(&["info", &ring])).contains("ring, 5760 bytes at 256"));
     let RegionInfo { content, .. } = region.info().unwrap();
     assert_eq!(info["content_offset"].as_u64(), Some(content.start));
 }
