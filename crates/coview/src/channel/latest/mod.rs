@@ -427,14 +427,8 @@ impl<T: Value + ?Sized> Reader<T> {
     /// Copies the newest value, if there is one.
     #[inline]
     fn copy(&mut self, room: &mut T::Room) -> Result<bool> {
-        let there = if self.try_copy(room) { true } else { self.copy_slowly(room)? };
         // One load of a word that all calls share, where the view's own mark would cost as much as the rest.
-        if guard::has_lost() { self.whole(there) } else { Ok(there) }
-    }
-
-    #[cold]
-    fn whole(&self, there: bool) -> Result<bool> {
-        self.shared.view.check_whole("read from").map(|()| there)
+        if self.try_copy(room) && !guard::has_lost() { Ok(true) } else { self.copy_slowly(room) }
     }
 
     #[inline(always)]
@@ -451,11 +445,9 @@ impl<T: Value + ?Sized> Reader<T> {
         let until = Deadline::after(Some(Duration::from_secs(1)));
         while until.left().is_some() {
             for _ in 0..TRIES {
-                if self.shared.newest() == 0 {
-                    return Ok(false);
-                }
-                if self.try_copy(room) {
-                    return Ok(true);
+                let none = self.shared.newest() == 0;
+                if none || self.try_copy(room) {
+                    return self.shared.view.check_whole("read from").map(|()| !none);
                 }
                 std::hint::spin_loop();
             }
