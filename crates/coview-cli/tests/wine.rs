@@ -168,7 +168,7 @@ fn windows_first(place: &Place) {
 fn reader_first(place: &Place) {
     let mut bridge = place.coview(&["wine", "attach", "tele", "--follow"]);
     bridge.stderr(Stdio::null());
-    let mut bridge = Talk::start_of(bridge);
+    let mut bridge = Talk::start(bridge);
     for life in 0..3 {
         let game = publisher(place, r"Local\tele");
         assert!(bridge.line().starts_with("ready: "), "life {life}");
@@ -387,7 +387,7 @@ fn events_and_mutexes(place: &Place) {
     let mut held = place.coview(&["wine", "lock", "guard", "--", "sh", "-c", "echo held; exec sleep 1000"]);
     held.stderr(Stdio::null());
     std::os::unix::process::CommandExt::process_group(&mut held, 0);
-    let mut held = Talk::start_of(held);
+    let mut held = Talk::start(held);
     assert_eq!(held.line(), "held");
     assert_eq!(agent.ask("lock x 0"), "waited 258");
     let group = rustix::process::Pid::from_child(&held.child);
@@ -403,7 +403,7 @@ fn events_and_mutexes(place: &Place) {
 fn debug(place: &Place) {
     let mut viewer = place.coview(&["wine", "debug", "--json", "-n", "4"]);
     viewer.stderr(Stdio::null());
-    let mut viewer = Talk::start_of(viewer);
+    let mut viewer = Talk::start(viewer);
     let listed = || place.good(&["wine", "ls"]);
     until("the viewer", || listed().contains("DBWIN_DATA_READY"));
     let (mut one, mut two) = (place.agent(), place.agent());

@@ -141,6 +141,7 @@ static void obey(const char *verb, const char *name, unsigned number)
 int main(void)
 {
     char line[512], verb[32], name[400];
+    say("ready", 0);
     while (fgets(line, sizeof line, stdin)) {
         unsigned number = 0;
         name[0] = 0;
