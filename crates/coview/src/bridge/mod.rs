@@ -297,7 +297,10 @@ impl Prefix {
         let (held, address, size) = (words.text(), words.number().unwrap_or(0), words.number().unwrap_or(0));
         let found = self.locate(address);
         found.map(|found| (held.clone(), size, found)).map_err(|error| {
-            let _ = self.link.ask(&["drop", &held]);
+            // A helper that has been killed meanwhile is not seen in /proc either, and that is what is to be said.
+            if let Err(ended) = self.link.ask(&["drop", &held]) {
+                return ended;
+            }
             let error = explain("attach to", name, error);
             Refused::new(error.kind(), error.detail())
         })
