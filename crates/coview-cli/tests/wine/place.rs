@@ -1,5 +1,6 @@
 //! A Wine of the test's own: an ordinary user, a fresh prefix, the programs, and nothing left behind.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -149,12 +150,15 @@ impl Place {
 
     fn try_agent(&self, prefix: &str) -> Option<Talk> {
         let mut command = self.in_wine(prefix, "wine");
-        command.arg("agent.exe");
+        // A file: services that Wine starts for it would keep a pipe open.
+        let complaints = self.folder.join("complaints");
+        command.arg("agent.exe").stderr(File::create(&complaints).expect("the folder is ours"));
         let mut agent = Talk::start(command);
         if agent.lines.recv_timeout(PATIENCE).is_ok_and(|line| line.trim_end() == "ready 0") {
             return Some(agent);
         }
-        println!("bridge: Wine did not start a program: {:?}", agent.child.try_wait());
+        let said = std::fs::read_to_string(&complaints).unwrap_or_default();
+        println!("bridge: Wine did not start a program: {:?}: {said}", agent.child.try_wait());
         None
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::wire::{self, Words};
 use crate::error::{Error, ErrorKind};
-use crate::sys::wine;
+use crate::sys::wine::{self, Complaints};
 
 /// What both ends must agree on.
 pub(super) const REVISION: u64 = 1;
@@ -22,6 +22,8 @@ const START: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the helper may take to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long one that has closed its output may take.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A refusal by the helper, or of it; what was wanted of whom is for the caller to add.
 #[derive(Debug)]
@@ -66,14 +68,17 @@ pub(super) struct Link {
     next: AtomicU64,
     pid: u32,
     cookie: String,
+    /// What it, or Wine, says of its troubles.
+    complaints: Complaints,
 }
 
 impl Link {
     /// Starts `command`, which gets a cookie as its last argument and is to greet.
     pub(super) fn start(mut command: Command) -> Result<Link, Refused> {
         let cookie = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
-        command.arg(&cookie).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.arg(&cookie).stdin(Stdio::piped()).stdout(Stdio::piped());
         wine::detach(&mut command);
+        let complaints = Complaints::of(&mut command);
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .spawn()
@@ -85,13 +90,14 @@ impl Link {
         if let Some(output) = output {
             std::thread::spawn(move || listen(output, &listeners));
         }
-        let link = Link { child: Mutex::new(child), input: Mutex::new(input), asked, next, pid, cookie };
-        let silent = |_| {
-            Refused::new(
-                ErrorKind::Os,
+        let link = Link { child: Mutex::new(child), input: Mutex::new(input), asked, next, pid, cookie, complaints };
+        let silent = |refused: Refused| {
+            let why = format!(
                 "the helper was started and says nothing: it is not coview.exe, or Wine cannot run it; start it by hand to see \
-                 why: `wine coview.exe wine-helper x </dev/null`",
-            )
+                 why: `wine coview.exe wine-helper x </dev/null` ({})",
+                refused.detail
+            );
+            Refused::new(ErrorKind::Os, why)
         };
         let mut greeting = link.ask_within(&["hello"], START).map_err(silent)?;
         match greeting.words.number() {
@@ -125,19 +131,20 @@ impl Link {
         let (sender, inbox) = mpsc::channel();
         let mut asked = lock(&self.asked);
         if asked.ended {
-            return Err(ended());
+            drop(asked);
+            return Err(self.ended());
         }
         asked.waiting.insert(id, Waiting { rows: Vec::new(), answer: sender });
         drop(asked);
         let line = format!("{id} {}", wire::line(words.iter().copied()));
         let sent = lock(&self.input).as_mut().map(|input| input.write_all(line.as_bytes()));
         if !matches!(sent, Some(Ok(()))) {
-            return Err(ended());
+            return Err(self.ended());
         }
         // `recv_timeout` does not take all of time.
         match inbox.recv_timeout(patience.min(Duration::from_secs(1 << 32))) {
             Ok(answer) => answer,
-            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+            Err(RecvTimeoutError::Disconnected) => Err(self.ended()),
             Err(RecvTimeoutError::Timeout) => {
                 lock(&self.asked).waiting.remove(&id);
                 let why = format!("the helper has not answered for {} s", patience.as_secs());
@@ -145,10 +152,25 @@ impl Link {
             }
         }
     }
-}
 
-fn ended() -> Refused {
-    Refused::new(ErrorKind::PeerDied, "the helper has ended, and with it what it held in the prefix; start again")
+    /// Of a helper that is no more: how it ended, and the last that was said of it.
+    fn ended(&self) -> Refused {
+        let status = self.wait(LAST_WORDS).map_or_else(String::new, |status| format!(" ({status})"));
+        let said = self.complaints.last().map_or_else(String::new, |line| format!(", saying {line:?}"));
+        let why = format!("the helper has ended{status}{said}, and with it what it held in the prefix; start again");
+        Refused::new(ErrorKind::PeerDied, why)
+    }
+
+    /// How it ended, if it does so in time.
+    fn wait(&self, patience: Duration) -> Option<ExitStatus> {
+        let end = Instant::now() + patience;
+        loop {
+            match lock(&self.child).try_wait() {
+                Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(2)),
+                status => return status.ok().flatten(),
+            }
+        }
+    }
 }
 
 /// A panic of ours elsewhere leaves nothing half changed here.
@@ -183,16 +205,11 @@ fn listen(output: ChildStdout, asked: &Mutex<Asked>) {
 impl Drop for Link {
     fn drop(&mut self) {
         drop(lock(&self.input).take());
-        let mut child = lock(&self.child);
-        let end = Instant::now() + GRACE;
-        while matches!(child.try_wait(), Ok(None)) {
-            if Instant::now() > end {
-                // Nothing is lost: the kernel and the wineserver close what it has.
-                let _ = child.kill();
-                let _ = child.wait();
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(2));
+        if self.wait(GRACE).is_none() {
+            // Nothing is lost: the kernel and the wineserver close what it has.
+            let mut child = lock(&self.child);
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The end of the bridge outside of Wine: what /proc says of the processes inside.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
 
 use super::{Found, Place};
 use crate::sys::Refusal;
@@ -51,6 +51,32 @@ pub(crate) fn environment(pid: u32) -> io::Result<HashMap<String, String>> {
 
 pub(crate) fn detach(command: &mut Command) {
     command.process_group(0);
+}
+
+/// What a process writes to standard error. No pipe: services that Wine starts for it would keep that open.
+pub(crate) struct Complaints(Option<File>);
+
+impl Complaints {
+    /// Of `command`, which is about to start; unless the user has asked Wine for more of it, and sees it.
+    pub(crate) fn of(command: &mut Command) -> Complaints {
+        if std::env::var_os("WINEDEBUG").is_some_and(|what| what != "-all") {
+            return Complaints(None);
+        }
+        let file = rustix::fs::memfd_create("coview-complaints", MemfdFlags::CLOEXEC).ok().map(File::from);
+        let theirs = file.as_ref().and_then(|file| file.try_clone().ok());
+        command.stderr(theirs.map_or_else(Stdio::null, Stdio::from));
+        Complaints(file)
+    }
+
+    /// The last line that says something.
+    pub(crate) fn last(&self) -> Option<String> {
+        let file = self.0.as_ref()?;
+        let from = file.metadata().ok()?.len().saturating_sub(4096);
+        let mut end = vec![0; 4096];
+        let len = file.read_at(&mut end, from).ok()?;
+        let text = String::from_utf8_lossy(&end[..len]);
+        text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    }
 }
 
 pub(crate) fn path_of(section: &Section) -> io::Result<String> {

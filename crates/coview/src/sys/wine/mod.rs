@@ -6,6 +6,7 @@
 //! - `locate(pid, cookie, address)`: which file a process has mapped there. `open(found, size, writable)`: that file's memory.
 //! - `holders(places)`: which processes have these files, one list a place.
 //! - `detach(command)`: what the terminal sends to us shall not reach it.
+//! - `Complaints::of(command)`, `last()`: what a process that is about to start says of its troubles.
 //! - `path_of(section)`: where the memory of a handle of ours is reached from other processes.
 //!
 //! The end inside (Windows): `inward(path)`: the same file, as a program in the prefix names it.

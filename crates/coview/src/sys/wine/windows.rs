@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::{Found, Place};
 use crate::sys::Refusal;
@@ -28,6 +28,19 @@ pub(crate) fn environment(_pid: u32) -> io::Result<HashMap<String, String>> {
 }
 
 pub(crate) fn detach(_command: &mut Command) {}
+
+pub(crate) struct Complaints;
+
+impl Complaints {
+    pub(crate) fn of(command: &mut Command) -> Complaints {
+        command.stderr(Stdio::null());
+        Complaints
+    }
+
+    pub(crate) fn last(&self) -> Option<String> {
+        None
+    }
+}
 
 pub(crate) fn path_of(_section: &Section) -> io::Result<String> {
     outside()
