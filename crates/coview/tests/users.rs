@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::agent::{Agent, Answer, refused};
-use common::linux::{agent_as as agent, command_as, is_root, lock, plant, private_shm};
+use common::linux::{agent_as as agent, command_as, is_root, lock, plant, plant_held, private_shm};
 use common::place::Place;
 use common::{Child, command, hear, say};
 use coview::{Access, ErrorKind, Mapping, MappingOptions, Share, inspect};
@@ -354,9 +354,7 @@ fn forger(args: &[String]) {
     let file = match File::options().write(true).read(true).open(path) {
         Ok(file) => std::fs::write(path, bytes).map(|()| file),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let file = plant(path, 0o1666, &bytes);
-            lock(&file, Some(1 << 4 | 3 << 2));
-            Ok(file)
+            Ok(plant_held(path, 0o1666, &bytes, Some(1 << 4 | 3 << 2)))
         }
         Err(error) => Err(error),
     };

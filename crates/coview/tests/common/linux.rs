@@ -67,6 +67,15 @@ pub(crate) fn plant(path: &str, mode: u32, bytes: &[u8]) -> File {
     file
 }
 
+/// As [`plant`], held as [`lock`] does. It gets its mode last: by that a sweep, and there is always one somewhere, knows what is ours,
+/// and removes it if nobody holds it.
+pub(crate) fn plant_held(path: &str, mode: u32, bytes: &[u8], variant: Option<u8>) -> File {
+    let file = plant(path, 0o600, bytes);
+    lock(&file, variant);
+    file.set_permissions(std::fs::Permissions::from_mode(mode)).expect("its owner may set the mode");
+    file
+}
+
 /// Locks byte `variant` of the holders' range for reading or, without one, the whole range for writing.
 pub(crate) fn lock(file: &File, variant: Option<u8>) {
     let mut lock = libc::flock64 {
