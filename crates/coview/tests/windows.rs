@@ -7,7 +7,7 @@ mod common;
 use std::fs::File;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::agent::Agent;
@@ -58,7 +58,7 @@ fn gone(name: &str) {
     until(&format!("{name} is gone"), || raw_open(name, 4).is_err_and(|code| code == 2));
 }
 
-/// Only one of them at a time, since they count handles.
+/// Only one of them at a time, since they count handles; and no test beside them that asks whether a file is closed.
 static LISTING: Mutex<()> = Mutex::new(());
 
 #[track_caller]
@@ -77,6 +77,8 @@ fn a_new_name_an_old_name_and_its_sizes() {
         let mut last = [1];
         view.read(view.len() - 1, &mut last).unwrap();
         assert_eq!(last, [0], "new memory is zeroed to the end of the page");
+        drop((view, mapping));
+        gone(&name);
     }
     let name = here.name("old");
     let first = Mapping::create(&name, 8192).unwrap();
@@ -270,6 +272,7 @@ fn a_file_and_its_sections_are_one() {
 
 #[test]
 fn an_exclusive_file_is_closed_to_all() {
+    let _listing = LISTING.lock().unwrap_or_else(PoisonError::into_inner);
     let here = Place::new("exclusive");
     let file = here.file("f", b"0123456789");
     let mine = MappingOptions::new().file_exclusive(&file).create_unnamed().unwrap();
