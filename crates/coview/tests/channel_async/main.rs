@@ -22,6 +22,8 @@ use tokio::time::timeout;
 const ROUNDS: u64 = 300;
 const READERS: usize = 20;
 const MANY: usize = 200;
+/// Less than the back-stop of a second.
+const LATE: Duration = Duration::from_millis(900);
 
 #[test]
 fn child() {
@@ -302,13 +304,15 @@ fn every_reader_of_every_process_hears_of_every_value() {
     let mut writer = Latest::<u64>::create(&name).unwrap().writer().unwrap();
     let mut children = [Child::start("readers", &[&name]), Child::start("readers", &[&name])];
     children.iter_mut().for_each(|child| child.expect("reading"));
-    let start = Instant::now();
+    let mut late = 0;
     for round in 1..=ROUNDS {
+        let start = Instant::now();
         writer.set(&round).unwrap();
         children.iter_mut().for_each(|child| child.expect("all have it"));
+        late += u64::from(start.elapsed() > LATE);
     }
-    // One that is lost comes with the back-stop of a second: none is.
-    assert!(start.elapsed() < Duration::from_millis(ROUNDS * 100), "{:?}", start.elapsed());
+    // One that is lost comes with the back-stop. A busy machine may make a few late, and does not so to one in ten.
+    assert!(late < ROUNDS / 10, "{late} of {ROUNDS} came late");
     children.into_iter().for_each(Child::wait);
 }
 
