@@ -297,8 +297,12 @@ fn a_watcher_is_killed_in_the_midst() {
     }
 }
 
-/// Less than the back-stop, which would hide a lost wake-up, and more than any wake-up takes on a busy machine.
-const SOON: Duration = Duration::from_millis(700);
+/// Less than the back-stop, which would hide a lost wake-up.
+const LATE: Duration = Duration::from_millis(700);
+/// Rounds of those who wait for a wake-up that somebody dies with, and how many of them may be late: a busy machine makes one so now
+/// and then, and whoever loses the wake-up all of them, or each second.
+const WAKE_UPS: u32 = 20;
+const LATE_AT_MOST: u32 = 5;
 
 /// The commit word of an event, as `docs/format.md` draws it.
 struct Word {
@@ -321,7 +325,9 @@ impl Word {
         let word = unsafe { AtomicU64::from_ptr(self.page.wrapping_add(64).cast()) };
         // SAFETY: as above; the later half on a little-endian machine.
         let futex = unsafe { AtomicU32::from_ptr(self.page.wrapping_add(68).cast()) };
-        assert_eq!(word.swap(1, Ordering::SeqCst), 1 << 63, "somebody sleeps");
+        // The main thread of a test program sleeps in the same call as those whom it starts.
+        until("somebody sleeps", || word.load(Ordering::SeqCst) == 1 << 63);
+        assert_eq!(word.swap(1, Ordering::SeqCst), 1 << 63, "and nobody was faster");
         rustix::thread::futex::wake(futex, rustix::thread::futex::Flags::empty(), 1).unwrap();
     }
 }
@@ -353,8 +359,8 @@ fn blocked(name: &str) -> Child {
 fn a_setter_who_dies_before_the_wake_up_costs_nobody_one() {
     let name = name("setter");
     let event = EventOptions::new().manual_reset(true).create(&name).unwrap();
-    let word = Word::of(&event);
-    for round in 0..20 {
+    let (word, mut late) = (Word::of(&event), 0);
+    for round in 0..WAKE_UPS {
         // Both sleep, and the kernel wakes the one who slept first: he must pass it on.
         let first = (round % 2 == 0).then(|| watcher(&name));
         let mut blocked = blocked(&name);
@@ -363,25 +369,27 @@ fn a_setter_who_dies_before_the_wake_up_costs_nobody_one() {
         word.set_and_die();
         blocked.expect("through");
         watcher.expect("through");
-        assert!(begun.elapsed() < SOON);
+        late += u32::from(begun.elapsed() > LATE);
         event.reset().unwrap();
     }
+    assert!(late <= LATE_AT_MOST, "{late} of {WAKE_UPS} came with the back-stop");
 }
 
 #[test]
 fn a_helper_who_is_killed_with_a_wake_up_passes_it_on() {
     let name = name("in-hand");
     let event = EventOptions::new().manual_reset(true).create(&name).unwrap();
-    let word = Word::of(&event);
-    for _ in 0..20 {
+    let (word, mut late) = (Word::of(&event), 0);
+    for _ in 0..WAKE_UPS {
         let (mut doomed, mut blocked) = (watcher(&name), blocked(&name));
         let begun = Instant::now();
         word.set_and_die();
         doomed.kill(); // at once, so mostly before the helper has run
         blocked.expect("through");
-        assert!(begun.elapsed() < SOON);
+        late += u32::from(begun.elapsed() > LATE);
         event.reset().unwrap();
     }
+    assert!(late <= LATE_AT_MOST, "{late} of {WAKE_UPS} came with the back-stop");
 }
 
 #[test]
@@ -416,7 +424,7 @@ fn many(args: &[String]) {
             }
         }
     }
-    assert_eq!(helpers(), 3);
+    until("there are still three", || helpers() == 3); // one that was idle for a second has ended, and another begun
     say(&format!("{taken} taken"));
     drop(watches);
     until("the helpers have gone", || helpers() == 0);
@@ -441,7 +449,7 @@ fn churn(args: &[String]) {
         drop(event);
         assert_eq!(Event::create(&args[0]).unwrap_err().kind(), ErrorKind::AlreadyExists, "a watch holds it open");
         drop(watch);
-        assert!(helpers() <= 1);
+        until("there is one helper at most", || helpers() <= 1); // one that was idle for a second may be about to end
     }
     assert_eq!(descriptors(), before);
     say("done");
