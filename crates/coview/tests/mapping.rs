@@ -109,16 +109,21 @@ fn what_no_machine_has_is_refused_at_once_with_the_figure() {
     let name = here.name("x");
     for size in [1 << 40, 1 << 60, u64::MAX] {
         let options = MappingOptions::new().size(size);
-        let before = Instant::now();
-        for error in [
-            options.create(&name).unwrap_err(),
-            options.create_unnamed().unwrap_err(),
-            options.clone().exact(true).create(&name).unwrap_err(),
-        ] {
-            assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
-            assert!(error.to_string().contains(&size.to_string()), "{error}");
-        }
-        assert!(before.elapsed() < Duration::from_secs(2), "{size} took {:?}", before.elapsed());
+        let refusals = |_| {
+            let before = Instant::now();
+            for error in [
+                options.create(&name).unwrap_err(),
+                options.create_unnamed().unwrap_err(),
+                options.clone().exact(true).create(&name).unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+                assert!(error.to_string().contains(&size.to_string()), "{error}");
+            }
+            before.elapsed()
+        };
+        // Who fills all the memory there is takes long each time, a busy machine does not.
+        let fastest = (0..5).map(refusals).min().unwrap();
+        assert!(fastest < Duration::from_secs(2), "{size} took {fastest:?}");
         assert_eq!(kind(Mapping::open(&name, Access::Read)), ErrorKind::NotFound);
     }
 }

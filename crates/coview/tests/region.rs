@@ -200,7 +200,8 @@ fn of_many_at_once_one_initialises() {
         let go = std::sync::Barrier::new(8);
         let one = |seq: u64| {
             go.wait();
-            let (region, disposition) = Region::open_or_create(&name, || reading(seq)).unwrap();
+            let options = RegionOptions::new().timeout(PATIENCE);
+            let (region, disposition) = options.open_or_create(&name, || reading(seq)).unwrap();
             let saw = region.read().unwrap().seq;
             go.wait();
             (disposition == Disposition::Created, seq, saw)
