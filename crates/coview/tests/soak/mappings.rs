@@ -343,6 +343,12 @@ pub(crate) fn storm(time: Duration, seed: u64) {
         posts.iter_mut().enumerate().for_each(|(me, post)| supervisor.strike(me, post, blow(me)));
         posts.iter_mut().enumerate().for_each(|(me, post)| supervisor.raise(me, post, blow(me)));
     }
+    // Where the machine is busy, most were killed before they had begun: the last ones have the time that they need.
+    common::until("a storm, not a breeze", || {
+        posts.iter_mut().enumerate().for_each(|(me, post)| supervisor.raise(me, post, false));
+        let oracle = &supervisor.oracle;
+        [oracle.created(), oracle.opened(), oracle.absent()].iter().all(|count| count.load(SeqCst) > 0)
+    });
     supervisor.oracle.stop().store(1, SeqCst);
     for (me, post) in posts.iter_mut().enumerate() {
         let ended = Instant::now() + HANG;
@@ -373,6 +379,6 @@ fn report(supervisor: &Supervisor<'_>, here: &Place, seed: u64) {
     println!("count soak operations: mapping {operations}\ncount soak: killed {}", supervisor.deaths);
     inspect::sweep(false).expect("it can be swept");
     assert_eq!(here.remains(), [""; 0], "after the sweep");
-    assert!(created > 0 && opened > 0 && absent > 0 && supervisor.deaths > 0, "a storm, not a breeze");
+    assert!(supervisor.deaths > 0, "a storm, not a breeze");
     assert_eq!(violations, 0, "seed {seed}; see above");
 }
