@@ -48,10 +48,8 @@ fn play(args: &[String]) {
             }
         }
     });
-    for played in 0..tapes {
-        if played % 10 == 0 {
-            say("playing"); // the machine may be busy
-        }
+    for _ in 0..tapes {
+        say("playing"); // the machine may be busy
         let tape: Vec<u8> = (0..dice.below(400)).map(|_| dice.below(256) as u8).collect();
         target(&tape);
         DONE.fetch_add(1, Ordering::Relaxed);
