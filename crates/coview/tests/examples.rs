@@ -1,7 +1,9 @@
 //! Every example runs alone and prints what it promises.
 
+mod common;
+
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 /// Cargo builds the examples with the tests, beside them: `target/debug/deps/this` and `target/debug/examples/that`.
 fn path(example: &str) -> PathBuf {
@@ -13,9 +15,14 @@ fn path(example: &str) -> PathBuf {
     path
 }
 
+fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    common::start(command).and_then(std::process::Child::wait_with_output).expect("it runs")
+}
+
 /// Runs an example; its lines.
 fn run(example: &str) -> Vec<String> {
-    let output = Command::new(path(example)).output().expect("it runs");
+    let output = output(&mut Command::new(path(example)));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && err.is_empty(), "{example}: {}\n{out}{err}", output.status);
     out.lines().map(str::to_owned).collect()
@@ -53,16 +60,16 @@ fn message() {
 #[test]
 fn message_from_a_terminal() {
     let name = format!(r"Global\example test {}", std::process::id());
-    let absent = Command::new(path("message")).args(["second", &name]).output().expect("it runs");
+    let absent = output(Command::new(path("message")).args(["second", &name]));
     assert_eq!(absent.status.code(), Some(1));
     let mut first = Command::new(path("message"));
-    first.args(["first", &name]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let mut first = first.spawn().expect("it runs");
+    first.args(["first", &name]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut first = common::start(&mut first).expect("it runs");
     let mut line = String::new();
     let mut out = std::io::BufReader::new(first.stdout.take().expect("stdout is a pipe"));
     std::io::BufRead::read_line(&mut out, &mut line).expect("it prints");
     assert!(line.contains("lives until"), "{line}");
-    let second = Command::new(path("message")).args(["second", &name]).output().expect("it runs");
+    let second = output(Command::new(path("message")).args(["second", &name]));
     assert_eq!(String::from_utf8_lossy(&second.stdout).trim_end(), "Message from first process");
     drop(first.stdin.take());
     assert!(first.wait().expect("it can be waited for").success());

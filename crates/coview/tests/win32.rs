@@ -28,7 +28,8 @@ fn program(name: &str) -> Option<Command> {
 
 /// What a program says on its one line, or the code it exits with.
 fn hear_all(command: &mut Command) -> Result<String, i32> {
-    let output = command.stdin(Stdio::null()).output().expect("the program starts");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = common::start(command).and_then(std::process::Child::wait_with_output).expect("the program starts");
     match output.status.code() {
         Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim_start_matches('@').trim_end().to_owned()),
         code => Err(code.expect("it ends by itself")),
