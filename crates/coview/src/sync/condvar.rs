@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Commit, Lock, MutexGuard, Placed, refused};
 use crate::error::Result;
+use crate::step::back_stop;
 use crate::sys::wait::Deadline;
 
 /// A condition variable in shared memory, for use with one [`Mutex`](super::Mutex).
@@ -45,7 +46,7 @@ pub struct Condvar {
 unsafe impl Placed for Condvar {}
 
 /// How often a sleeper looks whether the mutex's owner has died without a word.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = back_stop(Duration::from_secs(1));
 
 impl Condvar {
     /// Gives the mutex back, sleeps until it is notified, and locks the mutex again.

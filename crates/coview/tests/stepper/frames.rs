@@ -198,7 +198,7 @@ pub(crate) fn fill() {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::PeerDied),
                 Ok(Some(mut frame)) => {
                     let end = loop {
-                        match frame.grow_timeout(SOON).unwrap() {
+                        match frame.grow_timeout(patience()).unwrap() {
                             Some(Growth::More) => {}
                             end => {
                                 break end
@@ -215,7 +215,7 @@ pub(crate) fn fill() {
         publisher(&frames, at).send(&[8; LARGE]).unwrap();
         let mut seen = Vec::new();
         while seen.last() != Some(&8) {
-            match patient.receive_timeout(SOON) {
+            match patient.receive_timeout(patience()) {
                 Ok(frame) => {
                     seen.push(frame.unwrap_or_else(|| panic!("killed after {at} instructions: a frame is missing"))[0])
                 }
@@ -250,7 +250,7 @@ pub(crate) fn receive() {
         all_slots(&frames, at);
         drop(next);
         for _ in 0..2 * SLOTS {
-            assert!(held.loan_timeout(LARGE, SOON).unwrap().is_some(), "killed after {at} instructions");
+            assert!(held.loan_timeout(LARGE, patience()).unwrap().is_some(), "killed after {at} instructions");
             held.send(&[1; LARGE]).unwrap();
         }
         false
@@ -295,7 +295,7 @@ pub(crate) fn subscribe() {
     };
     sweep("frames: subscribe, leave", &victim, |at, _| {
         for _ in 0..2 * SLOTS {
-            held.loan_timeout(LARGE, SOON).unwrap().expect("nobody is waited for").publish().unwrap();
+            held.loan_timeout(LARGE, patience()).unwrap().expect("nobody is waited for").publish().unwrap();
         }
         let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
         drop(drain(&subscriber, at));

@@ -63,7 +63,7 @@ fn send(label: &str, len: usize) {
     sweep(label, &victim, |at, _| {
         // What the dead was about to send keeps nobody from what comes behind it.
         queue.producer().unwrap().send(&vec![8; len]).unwrap();
-        let first = consumer.receive_timeout(SOON).unwrap().expect("nobody waits for the dead");
+        let first = consumer.receive_timeout(patience()).unwrap().expect("nobody waits for the dead");
         let (what, whole) = (first[0], first.iter().all(|byte| *byte == first[0]));
         assert!(whole, "killed after {at} instructions: torn");
         first.done();
@@ -284,14 +284,14 @@ fn service_leaked_nothing(service: &Service<[u8], [u8]>, at: u32) {
     assert_eq!(asked.len(), 256, "killed after {at} instructions: cells have leaked");
     let mut replies = Vec::new();
     for number in 0..256 {
-        let request = server.receive_timeout(SOON).unwrap().expect("it was sent");
+        let request = server.receive_timeout(patience()).unwrap().expect("it was sent");
         match request.loan_timeout(if number < SLOTS / 2 { LARGE } else { 1 }, Duration::ZERO).unwrap() {
             Ok(reply) => replies.push(reply),
             Err(_) => panic!("killed after {at} instructions: slots have leaked"),
         }
     }
     replies.into_iter().for_each(|reply| reply.send());
-    assert!(asked.into_iter().all(|pending| pending.receive_timeout(SOON).unwrap().is_ok()));
+    assert!(asked.into_iter().all(|pending| pending.receive_timeout(patience()).unwrap().is_ok()));
 }
 
 /// A client dies anywhere between loan and response: its request is cancelled, and all it had is free.

@@ -10,7 +10,7 @@ use crate::harness::*;
 /// The lock is had soon, whoever died wherever.
 pub(crate) fn had_soon(mutex: &Mutex, at: u32) -> bool {
     let start = Instant::now();
-    let lock = mutex.lock_timeout(SOON).unwrap();
+    let lock = mutex.lock_timeout(patience()).unwrap();
     let lock =
         lock.unwrap_or_else(|| panic!("killed after {at} instructions: the lock is not had in {:?}", start.elapsed()));
     lock.is_abandoned()

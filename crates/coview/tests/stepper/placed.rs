@@ -18,7 +18,7 @@ fn fresh<P: Placed>(view: &View) -> &P {
 }
 
 fn soon<G>(lock: Option<Lock<G>>, at: u32) -> Lock<G> {
-    lock.unwrap_or_else(|| panic!("killed after {at} instructions: the lock is not had in {SOON:?}"))
+    lock.unwrap_or_else(|| panic!("killed after {at} instructions: the lock is not had in {:?}", patience()))
 }
 
 pub(crate) fn mutex() {
@@ -35,7 +35,7 @@ pub(crate) fn mutex() {
     };
     sweep("placed mutex: lock, change, unlock", &victim, |at, _| {
         let died_inside = inside.swap(0, Ordering::SeqCst) == 1;
-        match soon(mutex.lock_timeout(SOON).unwrap(), at) {
+        match soon(mutex.lock_timeout(patience()).unwrap(), at) {
             Lock::Clean(guard) => {
                 assert!(!died_inside, "killed after {at} instructions, inside: it is not reported");
                 assert_eq!(guard[0], guard[1], "killed after {at} instructions: half a change, unreported");
@@ -61,14 +61,14 @@ pub(crate) fn rwlock_write() {
         guard[1] += 1;
     };
     sweep("placed reader-writer lock: write", &victim, |at, _| {
-        let told = match soon(lock.read_timeout(SOON).unwrap(), at) {
+        let told = match soon(lock.read_timeout(patience()).unwrap(), at) {
             Lock::Clean(guard) => {
                 assert_eq!(guard[0], guard[1], "killed after {at} instructions: half a change, unreported");
                 false
             }
             Lock::Abandoned(_) => true,
         };
-        let again = soon(lock.write_timeout(SOON).unwrap(), at);
+        let again = soon(lock.write_timeout(patience()).unwrap(), at);
         assert_eq!(again.is_abandoned(), told, "killed after {at} instructions: reader and writer are told the same");
         let mut guard = again.into_guard();
         guard[1] = guard[0];
@@ -85,8 +85,8 @@ pub(crate) fn rwlock_read() {
         drop(lock.read().unwrap());
     };
     sweep("placed reader-writer lock: read", &victim, |at, _| {
-        assert!(!soon(lock.write_timeout(SOON).unwrap(), at).is_abandoned(), "a dead reader is forgotten");
-        assert!(!soon(lock.read_timeout(SOON).unwrap(), at).is_abandoned());
+        assert!(!soon(lock.write_timeout(patience()).unwrap(), at).is_abandoned(), "a dead reader is forgotten");
+        assert!(!soon(lock.read_timeout(patience()).unwrap(), at).is_abandoned());
         false
     });
 }
@@ -108,7 +108,7 @@ pub(crate) fn once() {
         let done = once.is_done();
         let whole = made.iter().all(|word| word.load(Ordering::Relaxed) == 7);
         assert!(!done || whole, "killed after {at} instructions: done, but it is not");
-        assert_eq!(once.call_timeout(SOON, initialise).unwrap(), !done, "killed after {at} instructions");
+        assert_eq!(once.call_timeout(patience(), initialise).unwrap(), !done, "killed after {at} instructions");
         assert!(once.is_done());
         fresh::<Once>(&view);
         made.iter().for_each(|word| word.store(0, Ordering::Relaxed));
@@ -126,12 +126,12 @@ pub(crate) fn sequence_lock() {
     };
     let mut last = 0;
     sweep("placed sequence lock: write", &victim, |at, _| {
-        let value = pose.read_timeout(SOON).expect("nobody waits");
+        let value = pose.read_timeout(patience()).expect("nobody waits");
         assert_eq!(value, [value[0]; 9], "killed after {at} instructions: torn");
         assert!(value[0] == last || value[0] == last + 1, "killed after {at} instructions: {} after {last}", value[0]);
         let noticed = value[0] == last;
         last = value[0] + 1;
-        assert!(pose.write_timeout(&[last; 9], SOON).unwrap(), "the next writer goes on");
+        assert!(pose.write_timeout(&[last; 9], patience()).unwrap(), "the next writer goes on");
         assert_eq!(pose.read(), [last; 9]);
         noticed
     });
@@ -201,8 +201,8 @@ pub(crate) fn condition() {
     };
     arm();
     sweep("placed condition: change and notify", &victim, |at, _| {
-        let noticed = soon(mutex.lock_timeout(SOON).unwrap(), at).is_abandoned();
-        let mut guard = mutex.lock_timeout(SOON).unwrap().expect("free").into_guard();
+        let noticed = soon(mutex.lock_timeout(patience()).unwrap(), at).is_abandoned();
+        let mut guard = mutex.lock_timeout(patience()).unwrap().expect("free").into_guard();
         guard.make_consistent();
         if answer.load(Ordering::SeqCst) == 0 {
             *guard = 1;
