@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Child, PATIENCE, Role, hear, say, settled, until};
+use common::{Child, PATIENCE, Role, again, hear, say, until};
 use coview::frames::{Frames, FramesOptions, Growth, Policy};
 use coview::{Access, ErrorKind, Mapping};
 
@@ -352,8 +352,7 @@ fn a_blocked_publisher_goes_on_when_its_subscriber_is_killed() {
 fn nothing_is_lost_before_the_first_look() {
     let name = name("first look");
     for len in [8, LARGE] {
-        settled(); // the name is used twice
-        let frames = options(4).create::<[u8]>(&name).unwrap();
+        let frames = again(|| options(4).create::<[u8]>(&name));
         let subscriber = frames.subscriber(Policy::EveryFrame).unwrap();
         let mut publisher = Child::start("fill up", &[&name, &len.to_string(), "1000"]);
         publisher.expect("full");

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Child, hear, say, settled};
+use common::{Child, again, hear, say, until};
 use coview::{
     Access, Disposition, ErrorKind, Event, EventOptions, Lock, Mapping, Mutex, Semaphore, Waitable, wait_all, wait_any,
 };
@@ -338,14 +338,12 @@ fn one_name_space_for_all_kinds() {
         assert!(error.to_string().contains("a mutex"), "{error}");
     }
     drop(mutex);
-    settled();
-    let mapping = Mapping::create(&name, 1).unwrap();
+    let mapping = again(|| Mapping::create(&name, 1));
     let error = Mutex::create(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongKind);
     assert!(error.to_string().contains("a mapping"), "{error}");
     drop(mapping);
-    settled();
-    assert_eq!(Mutex::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
+    until("it is gone", || Mutex::open(&name).unwrap_err().kind() == ErrorKind::NotFound);
 }
 
 #[test]

@@ -72,10 +72,16 @@ pub(crate) fn command_of(program: impl AsRef<std::ffi::OsStr>, role: &str, args:
 /// Held while a process is being started.
 static STARTING: Mutex<()> = Mutex::new(());
 
-/// Waits until no other test is starting a process. On Linux a child has all that its parent holds until it runs its
-/// program (`docs/platforms.md`): what was dropped before this call is gone after it.
-pub(crate) fn settled() {
-    drop(STARTING.lock().unwrap_or_else(PoisonError::into_inner));
+/// Makes an object of a name whose last one this process has just dropped. On Linux a process that another test starts has all that its
+/// parent holds until it runs its program (`docs/platforms.md`), and that may be after its start has returned: the kernel lets the
+/// parent go on before it closes what the program is not to have.
+pub(crate) fn again<T>(make: impl Fn() -> coview::Result<T>) -> T {
+    let mut made = None;
+    until("the name is free", || {
+        made = make().ok();
+        made.is_some()
+    });
+    made.expect("it was made just now")
 }
 
 /// Starts a process. Wine 8 fails at that now and then, about once in a thousand times, when another thread starts one too
