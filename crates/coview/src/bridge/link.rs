@@ -18,6 +18,8 @@ use crate::sys::wine::{self, Complaints};
 pub(super) const REVISION: u64 = 1;
 /// Wine may have to start its services first.
 const START: Duration = Duration::from_secs(60);
+/// How often a helper that ends before it greets is started.
+const STARTS: u32 = 3;
 /// How long a request may take that does not wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the helper may take to end by itself.
@@ -74,11 +76,32 @@ pub(super) struct Link {
 
 impl Link {
     /// Starts `command`, which gets a cookie as its last argument and is to greet.
+    ///
+    /// A Wine whose loader lies at 0x7d000000 (that of Debian 12 does) ends now and then at once, without a word: it must have the
+    /// page at 0x7ffe0000, and newer kernels begin its heap anywhere in the GiB behind the loader. So there are several attempts.
     pub(super) fn start(mut command: Command) -> Result<Link, Refused> {
         let cookie = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         command.arg(&cookie).stdin(Stdio::piped()).stdout(Stdio::piped());
         wine::detach(&mut command);
-        let complaints = Complaints::of(&mut command);
+        let mut starts = 1;
+        loop {
+            match Link::greet(&mut command, &cookie) {
+                Err(refused) if refused.kind == ErrorKind::PeerDied && starts < STARTS => starts += 1,
+                Err(Refused { kind: ErrorKind::PeerDied | ErrorKind::TimedOut, detail }) => {
+                    let why = format!(
+                        "the helper was started and says nothing: it is not coview.exe, or Wine cannot run it ({detail}); start \
+                         it by hand to see why: `wine coview.exe wine-helper x </dev/null`"
+                    );
+                    return Err(Refused::new(ErrorKind::Os, why));
+                }
+                greeted => return greeted,
+            }
+        }
+    }
+
+    /// A started process that has said which version it is.
+    fn greet(command: &mut Command, cookie: &str) -> Result<Link, Refused> {
+        let complaints = Complaints::of(command);
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .spawn()
@@ -90,16 +113,9 @@ impl Link {
         if let Some(output) = output {
             std::thread::spawn(move || listen(output, &listeners));
         }
+        let cookie = cookie.to_owned();
         let link = Link { child: Mutex::new(child), input: Mutex::new(input), asked, next, pid, cookie, complaints };
-        let silent = |refused: Refused| {
-            let why = format!(
-                "the helper was started and says nothing: it is not coview.exe, or Wine cannot run it; start it by hand to see \
-                 why: `wine coview.exe wine-helper x </dev/null` ({})",
-                refused.detail
-            );
-            Refused::new(ErrorKind::Os, why)
-        };
-        let mut greeting = link.ask_within(&["hello"], START).map_err(silent)?;
+        let mut greeting = link.ask_within(&["hello"], START)?;
         match greeting.words.number() {
             Some(REVISION) => Ok(link),
             _ => Err(Refused::new(
