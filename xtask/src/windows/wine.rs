@@ -1,5 +1,6 @@
 //! A Wine of our own for one run: its own prefix, one server, nothing left behind.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,6 +12,10 @@ use super::{Stop, run_to_end};
 const LINGER: &str = "-p60";
 
 pub(super) struct Wine {
+    /// Whether programs can be started without a random layout of their memory. Wine's loader lies at 0x7d000000, and newer kernels
+    /// begin its heap anywhere in the GiB behind it: of some thousand starts one finds the page taken that Wine must have
+    /// (0x7ffe0000), and ends without a word.
+    steady: bool,
     loader: PathBuf,
     server: PathBuf,
     prefix: PathBuf,
@@ -25,7 +30,10 @@ impl Wine {
         let loader = first_of(&["/usr/lib/wine/wine64", "wine64", "wine"]);
         let server = first_of(&["/usr/lib/wine/wineserver64", "wineserver"]);
         match (loader, server) {
-            (Some(loader), Some(server)) => Ok(Self { loader, server, prefix }),
+            (Some(loader), Some(server)) => {
+                let steady = Command::new("setarch").args(["-R", "true"]).stderr(Stdio::null()).status();
+                Ok(Self { steady: steady.is_ok_and(|status| status.success()), loader, server, prefix })
+            }
             _ => Err(complain(&["wine64"]).err().unwrap_or(Stop::Failed("no wine64".into()))),
         }
     }
@@ -60,7 +68,9 @@ impl Wine {
 
     /// Has `cargo test` start its programs in this Wine.
     pub(super) fn lend(&self, command: &mut Command) {
-        command.env("CARGO_TARGET_X86_64_WIN7_WINDOWS_GNU_RUNNER", &self.loader);
+        let mut runner = OsString::from(if self.steady { "setarch -R " } else { "" });
+        runner.push(&self.loader);
+        command.env("CARGO_TARGET_X86_64_WIN7_WINDOWS_GNU_RUNNER", runner);
         self.environment(command);
     }
 
@@ -72,7 +82,10 @@ impl Wine {
     }
 
     fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::new(if self.steady { Path::new("setarch") } else { program });
+        if self.steady {
+            command.arg("-R").arg(program);
+        }
         self.environment(&mut command);
         command
     }
