@@ -298,6 +298,10 @@ fn list(place: &Place) {
     assert!(row(r"Global\an-event").contains("set, manual reset") && row(r"Global\an-event").contains("agent.exe"));
     assert!(row(r"Local\a-mutex").contains("owned"), "{text}");
     assert!(row(r"Local\a-semaphore").contains("1 of 3 permits"), "{text}");
+    // A Wine that ends at once is started again.
+    std::fs::write(place.folder.join("once"), "[ -e tried ] && exec wine \"$@\"\n: >tried\nexit 1\n").unwrap();
+    assert!(place.good(&["wine", "ls", "--wine", "sh once"]).contains("a-section"));
+    assert!(place.folder.join("tried").exists());
     let by_pid = place.coview(&["wine", "ls", "--json", "--pid", &pid]).env_remove("WINEPREFIX").output().unwrap();
     let listed: serde_json::Value = serde_json::from_slice(&by_pid.stdout).expect("it is JSON");
     let found =
@@ -423,7 +427,7 @@ fn debug(place: &Place) {
 }
 
 fn two_prefixes(place: &Place) {
-    place.copy_prefix("second");
+    place.server("second", "-p120");
     let prefixes = ["prefix", "second"].map(|name| place.prefix(name).display().to_string());
     let link = ["link", "shared", "--prefix", &prefixes[0], "--prefix", &prefixes[1]];
     place.refused(&[&["wine"][..], &link].concat(), 3, &["either prefix", "shared"]);
