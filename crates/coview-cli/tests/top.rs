@@ -2,15 +2,12 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::{good, name, refused, run, text};
+use common::{PATIENCE, good, name, refused, run, text};
 use coview::Mapping;
 use coview::frames::{FramesOptions, Policy};
 use serde_json::Value;
-
-/// A guard against hanging, not a measure.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn once(name: &str) -> Value {
     let all: Value = serde_json::from_slice(&good(&["top", "--once", "--json", "--interval", "100ms"])).unwrap();

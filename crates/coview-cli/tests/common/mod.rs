@@ -5,6 +5,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes here: a guard against hanging, not a measure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_coview"))
@@ -48,6 +52,21 @@ pub(crate) fn refused(args: &[&str], code: i32, words: &[&str]) {
         assert!(message.contains(word), "{args:?}: no {word:?} in {message:?}");
     }
     assert!(output.stdout.is_empty(), "{args:?}: {}", text(&output.stdout));
+}
+
+/// Asks until it is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until nobody has the object. A look at it, such as another test's `ls`, holds it for that moment; and on Linux a process
+/// that this one starts has all that this one has, until it runs its program.
+pub(crate) fn gone(name: &str) {
+    until(&format!("{name} is gone"), || run(&["read", name]).status.code() == Some(3));
 }
 
 /// A `coview create` that holds its object.
