@@ -48,6 +48,7 @@ fn a_mapping_that_c_made() {
     drop(mapping);
     writer.go_on();
     writer.ends();
+    common::settled();
     assert!(Mapping::open(&name, Access::Read).is_err());
 }
 
