@@ -4,10 +4,11 @@
 mod win32_common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use coview::{Access, ErrorKind, Mapping};
-use win32_common::{Runner, compile, compilers, folder, has, library};
+use win32_common::{PATIENCE, Runner, compile, compilers, folder, has, library};
 
 fn native(name: &str) -> Runner {
     Runner { wine: None, folder: folder(name) }
@@ -92,11 +93,22 @@ fn seed_0_share_memory_beside_rust_and_the_command_line() {
         command_line();
         drop((view, mapping));
         writer.kill();
-        assert_eq!(Mapping::open("ShareMemory", Access::Read).unwrap_err().kind(), ErrorKind::NotFound);
+        gone();
 
         let ours = Mapping::create("ShareMemory", 2048).unwrap();
         ours.view(Access::ReadWrite).unwrap().write(0, b"Rust made it\0").unwrap();
         assert_eq!(runner.run(&read, &[]).0, "Rust made it\n");
+        drop(ours);
+        gone();
+    }
+}
+
+/// Waits until nobody has the name: a process that another test is starting has all that this one has, until it runs its program.
+fn gone() {
+    let begun = Instant::now();
+    while !Mapping::open("ShareMemory", Access::Read).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        assert!(begun.elapsed() < PATIENCE, "it is still there");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -192,17 +204,24 @@ fn wine() -> Option<PathBuf> {
         let runner = Runner { wine: Some(prefix.clone()), folder: folder("wine") };
         assert_eq!(runner.run(Path::new("wineboot"), &["-i"]).1, Some(0));
         // It goes on for a while after that; no program finds its libraries before.
-        let mut server = Command::new("/usr/lib/wine/wineserver64");
-        assert!(server.arg("-w").env("WINEPREFIX", &prefix).status().is_ok_and(|status| status.success()));
+        server(&prefix, "-w");
         std::fs::write(ready, "").expect("the prefix is ours");
     }
     Some(prefix)
 }
 
+fn server(prefix: &Path, what: &str) {
+    let mut server = Command::new("/usr/lib/wine/wineserver64");
+    server.arg(what).env("WINEPREFIX", prefix).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    server.status().expect("it is installed");
+}
+
 #[test]
 fn the_same_sources_under_wine() {
     let Some(prefix) = wine() else { return };
-    let runner = Runner { wine: Some(prefix), folder: folder("wine") };
+    // One server for all programs, so that none meets one that is just ending; it ends with the test, or some time after its last program.
+    server(&prefix, "-p60");
+    let runner = Runner { wine: Some(prefix.clone()), folder: folder("wine") };
     let c = |source: &str| compile("x86_64-w64-mingw32-gcc", source, &[], &runner.folder);
     let cpp = |source: &str, flags: &[&str]| compile("x86_64-w64-mingw32-g++", source, flags, &runner.folder);
     conforms(&runner, &c("conformance.c"));
@@ -214,4 +233,5 @@ fn the_same_sources_under_wine() {
     on_a_file(&runner, &c("seeds/s2_file.c"));
     student(&runner, &cpp("seeds/s3_memwrite.cpp", &[]), &cpp("seeds/s3_memread.cpp", &[]));
     images(&runner, &cpp("seeds/s4_image.cpp", &[]));
+    server(&prefix, "-k");
 }

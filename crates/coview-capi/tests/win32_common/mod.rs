@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Longer than anything here takes, also under Wine on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -70,6 +70,19 @@ pub(crate) fn compile(compiler: &str, source: &str, flags: &[&str], to: &Path) -
     program
 }
 
+/// Wine, without a random layout of its memory if that can be had: newer kernels begin its loader's heap anywhere in a GiB, where of
+/// some thousand starts one finds the page taken that Wine must have (0x7ffe0000), and ends without a word.
+fn wine() -> Command {
+    const LOADER: &str = "/usr/lib/wine/wine64";
+    let mut steady = Command::new("setarch");
+    if !steady.args(["-R", "true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        return Command::new(LOADER);
+    }
+    let mut command = Command::new("setarch");
+    command.args(["-R", LOADER]);
+    command
+}
+
 /// What runs a program: nothing, or Wine.
 #[derive(Clone)]
 pub(crate) struct Runner {
@@ -82,7 +95,7 @@ impl Runner {
         let mut command = match &self.wine {
             None => Command::new(program),
             Some(prefix) => {
-                let mut command = Command::new("/usr/lib/wine/wine64");
+                let mut command = wine();
                 command.arg(program).env("WINEPREFIX", prefix).env("WINEARCH", "win64").env("WINEDEBUG", "-all");
                 command.env("WINEDLLOVERRIDES", "mscoree=;mshtml=;winemenubuilder.exe=d").env_remove("DISPLAY");
                 command
