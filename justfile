@@ -20,14 +20,17 @@ test *args:
 windows *args:
     cargo xtask windows {{ args }}
 
+# These two choose by --test alone, as `test` does: with -p the features differ, and libcoview_capi.so is made anew under tests that
+# load it meanwhile.
+
 # The Win32 programs of the C face, built for Windows by mingw and run under Wine: what they do on Linux must be that
 windows-programs:
-    COVIEW_TEST_WINE=1 cargo test -p coview-capi --test win32_programs under_wine
+    COVIEW_TEST_WINE=1 cargo test --test win32_programs under_wine
 
 # The bridge: programs under Wine and native ones share memory, as an ordinary user; prints how long a word takes
 bridge:
     cargo xtask windows --build --dev
-    COVIEW_TEST_WINE=1 cargo test -p coview-cli --test wine -- --nocapture
+    COVIEW_TEST_WINE=1 cargo test --test wine -- --nocapture
 
 # Clippy over the Windows sources
 windows-lint:
