@@ -13,7 +13,7 @@ import pytest
 import coview
 
 PREFIX = f"py-test-{os.getpid()}-"
-PATIENCE = 15.0
+PATIENCE = 60.0
 _numbers = itertools.count()
 
 
