@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longer than anything takes on a busy machine; who waits longer hangs.
@@ -59,17 +58,8 @@ impl Workshop {
     }
 }
 
-/// Held while a process is being started.
-static STARTING: Mutex<()> = Mutex::new(());
-
 fn start(command: &mut Command) -> Child {
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     command.spawn().unwrap_or_else(|why| panic!("{command:?}: {why}"))
-}
-
-/// Waits until no other test is starting a process: until it runs its program that one has all that this one has.
-pub(crate) fn settled() {
-    drop(STARTING.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Runs to the end, which must be a good one; what it printed.

@@ -115,7 +115,10 @@ impl Link {
         }
         let cookie = cookie.to_owned();
         let link = Link { child: Mutex::new(child), input: Mutex::new(input), asked, next, pid, cookie, complaints };
-        let mut greeting = link.ask_within(&["hello"], START)?;
+        let mut greeting = link.ask_within(&["hello"], START).map_err(|refused| match refused.kind {
+            ErrorKind::PeerDied => Refused::new(ErrorKind::PeerDied, link.fate()),
+            _ => refused,
+        })?;
         match greeting.words.number() {
             Some(REVISION) => Ok(link),
             _ => Err(Refused::new(
@@ -169,12 +172,16 @@ impl Link {
         }
     }
 
-    /// Of a helper that is no more: how it ended, and the last that was said of it.
     fn ended(&self) -> Refused {
+        let why = format!("{}, and with it what it held in the prefix; start again", self.fate());
+        Refused::new(ErrorKind::PeerDied, why)
+    }
+
+    /// How it ended, and the last that was said of it.
+    fn fate(&self) -> String {
         let status = self.wait(LAST_WORDS).map_or_else(String::new, |status| format!(" ({status})"));
         let said = self.complaints.last().map_or_else(String::new, |line| format!(", saying {line:?}"));
-        let why = format!("the helper has ended{status}{said}, and with it what it held in the prefix; start again");
-        Refused::new(ErrorKind::PeerDied, why)
+        format!("the helper has ended{status}{said}")
     }
 
     /// How it ended, if it does so in time.

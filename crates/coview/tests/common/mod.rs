@@ -84,8 +84,8 @@ pub(crate) fn again<T>(make: impl Fn() -> coview::Result<T>) -> T {
     made.expect("it was made just now")
 }
 
-/// Starts a process. Wine 8 fails at that now and then, about once in a thousand times, when another thread starts one too
-/// (`ERROR_INTERNAL_ERROR`); so there are three attempts.
+/// Starts a process. Wine 8 fails at that now and then (`ERROR_INTERNAL_ERROR`) where memory is laid out at random: docs/design.md; so there
+/// are three attempts.
 pub(crate) fn start(command: &mut Command) -> std::io::Result<std::process::Child> {
     const INTERNAL_ERROR: Option<i32> = Some(1359);
     let mut attempts = 0;
