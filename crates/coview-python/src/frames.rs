@@ -5,7 +5,10 @@ use std::sync::Arc;
 use coview::frames::{FramesOptions, Policy, Subscriber as Receiving};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
 use crate::awaiting::{Awaiting, Finish};
 use crate::buffer::{Buffer, Desk, Lent, Received, Source, readable};
@@ -42,7 +45,7 @@ pub(crate) struct Loan {
     /// Shape and type of the array, as the helper has them; None: bytes.
     form: Option<Py<PyAny>>,
     /// Weak references to the arrays that were made of it.
-    arrays: Mutex<Vec<Py<PyAny>>>,
+    arrays: Mutex<Vec<Py<PyWeakrefReference>>>,
 }
 
 /// A received frame, in place: `array`, or the buffer. Nobody writes it as long as it, or an array over it, is held; then its room is
@@ -57,9 +60,12 @@ pub(crate) struct Frame {
     lost: u64,
 }
 
-fn helper<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("coview._arrays")?.getattr(name)
-}
+/// Functions of the helper, each looked up once.
+const ARRAYS: &str = "coview._arrays";
+static PACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static PLAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static OF_LOAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static OF_FRAME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 impl Frames {
     fn of(frames: coview::frames::Frames<[u8]>, name: &str) -> Frames {
@@ -174,7 +180,7 @@ impl Publisher {
 
     fn put(&self, py: Python<'_>, value: &Bound<'_, PyAny>, seconds: Option<f64>) -> PyResult<bool> {
         let until = time(seconds)?;
-        let (data, behind): (Source, Source) = helper(py, "pack")?.call1((value,))?.extract()?;
+        let (data, behind): (Source, Source) = PACK.import(py, ARRAYS, "pack")?.call1((value,))?.extract()?;
         let mut end = self.0.take(py)?;
         let (len, tail) = (data.len() + behind.len(), data.len());
         let Some(lent) = wait(py, until, |slice| Desk::lend(&mut end, len, slice))? else { return Ok(false) };
@@ -221,7 +227,7 @@ impl Publisher {
             None => (shape.extract::<usize>()?, None, None),
             Some(dtype) => {
                 let (len, behind, form): (usize, Source, Py<PyAny>) =
-                    helper(py, "plan")?.call1((shape, dtype))?.extract()?;
+                    PLAN.import(py, ARRAYS, "plan")?.call1((shape, dtype))?.extract()?;
                 (len, Some(behind), Some(form))
             }
         };
@@ -265,8 +271,8 @@ impl Loan {
     #[getter]
     fn array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let array = helper(py, "of_loan")?.call1((slf, slf.get().form.as_ref()))?;
-        slf.get().arrays.lock().push(py.import("weakref")?.getattr("ref")?.call1((&array,))?.unbind());
+        let array = OF_LOAN.import(py, ARRAYS, "of_loan")?.call1((slf, slf.get().form.as_ref()))?;
+        slf.get().arrays.lock().push(PyWeakrefReference::new(&array)?.unbind());
         Ok(array)
     }
 
@@ -287,9 +293,8 @@ impl Loan {
         }
         // Before others see it.
         for array in self.arrays.lock().drain(..) {
-            let array = array.bind(py).call0()?;
-            if !array.is_none() {
-                array.call_method1("setflags", (false,))?;
+            if let Some(array) = array.bind(py).upgrade() {
+                array.call_method1(intern!(py, "setflags"), (false,))?;
             }
         }
         let len = length.unwrap_or(all);
@@ -396,7 +401,7 @@ impl Frame {
     /// The frame as a NumPy array in place, read-only, of the shape and type that it was published with; of bytes, uint8.
     #[getter]
     fn array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        helper(slf.py(), "of_frame")?.call1((slf,))
+        OF_FRAME.import(slf.py(), ARRAYS, "of_frame")?.call1((slf,))
     }
 
     #[pyo3(signature = (**options))]

@@ -65,8 +65,11 @@ def plan(shape: Any, dtype: Any) -> tuple[int, bytes, tuple[Any, tuple[int, ...]
     """Bytes of an array, what stands behind them, and its type and shape as `of_loan` takes them."""
     import numpy
 
-    dtype = numpy.dtype(dtype)
-    shape = _shape(shape)
+    return _plan(_shape(shape), numpy.dtype(dtype))
+
+
+@lru_cache(maxsize=256)
+def _plan(shape: tuple[int, ...], dtype: Any) -> tuple[int, bytes, tuple[Any, tuple[int, ...]]]:
     if dtype.subdtype is not None:
         dtype, inner = dtype.subdtype
         shape += inner
@@ -95,7 +98,6 @@ def of_loan(loan: Any, form: tuple[Any, tuple[int, ...]] | None) -> Any:
     return place(loan, dtype, shape)
 
 
-@lru_cache(maxsize=256)
 def _dtype(text: bytes) -> Any:
     """The type that another process wrote; None: it cannot be, or would be dangerous."""
     from numpy.lib import format as npy
@@ -107,24 +109,36 @@ def _dtype(text: bytes) -> Any:
     return None if dtype.hasobject or dtype.itemsize == 0 else dtype
 
 
-def _form(frame: memoryview) -> tuple[Any, tuple[int, ...]] | None:
-    """Type and shape that stand behind the data of a frame, if that can be."""
-    end = len(frame) - FOOTER.size
-    if end < 0:
-        return None
-    magic, version, dimensions, length, nbytes = FOOTER.unpack_from(frame, end)
+@lru_cache(maxsize=256)
+def _where(footer: bytes, end: int) -> int | None:
+    """Where the shape begins, by the footer that stands at `end`."""
+    magic, version, dimensions, length, nbytes = FOOTER.unpack(footer)
     if magic != MAGIC or version != VERSION or dimensions > MAX_DIMENSIONS or length > MAX_TEXT:
         return None
-    text = end - length - _padding(length)
-    shape = text - 8 * dimensions
-    if shape < nbytes or shape != nbytes + _padding(nbytes):
-        return None
-    lengths = struct.unpack_from(f"<{dimensions}Q", frame, shape)
-    dtype = _dtype(bytes(frame[text : text + length]))
+    shape = end - length - _padding(length) - 8 * dimensions
+    return shape if shape >= nbytes and shape == nbytes + _padding(nbytes) else None
+
+
+@lru_cache(maxsize=256)
+def _what(footer: bytes, said: bytes) -> tuple[Any, tuple[int, ...]] | None:
+    """Type and shape that `said` says, which stands before the footer."""
+    _, _, dimensions, length, nbytes = FOOTER.unpack(footer)
+    lengths = struct.unpack_from(f"<{dimensions}Q", said)
+    dtype = _dtype(said[8 * dimensions : 8 * dimensions + length])
     if dtype is None or math.prod(lengths) * dtype.itemsize != nbytes:
         return None
     # Beside a length of 0 others may be anything.
     return (dtype, lengths) if max(lengths, default=0) < 1 << 62 else None
+
+
+def _form(frame: memoryview) -> tuple[Any, tuple[int, ...]] | None:
+    """Type and shape that stand behind the data of a frame, if that can be. Frames mostly say the same, which is understood once."""
+    end = len(frame) - FOOTER.size
+    if end < 0:
+        return None
+    footer = bytes(frame[end:])
+    shape = _where(footer, end)
+    return None if shape is None else _what(footer, bytes(frame[shape:end]))
 
 
 def of_frame(frame: Any) -> Any:
