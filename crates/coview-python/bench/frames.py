@@ -4,9 +4,9 @@
 
 Each side fills a whole frame, in place where its way of passing it allows that, and hands it over; the other looks at both ends of it. In
 a round trip both do so. All wait asleep; of those with `_polling` the receiver looks again and again. The subjects take turns within each
-round, each for long enough to have its own memory in the caches again (of some frames it is the memory that is measured); figures are medians
-of the rounds. `bar NAME VALUE >= BOUND ok` is the median of the rounds' quotients of a peer's time and ours. Without iceoryx2 (`pip install
-iceoryx2`) its lines are left out.
+round, another one first each time; the first frames of a turn are not counted, since the caches are full of the last one's. Figures are
+medians of the rounds; `bar NAME VALUE >= BOUND ok` is the median of the rounds' quotients of a peer's time and ours. Without iceoryx2
+(`pip install iceoryx2`) its lines are left out.
 """
 
 import argparse
@@ -24,8 +24,8 @@ import coview
 
 SIZE = 3 << 20
 SHAPE = (1024, 1024, 3)
-# Of a turn.
-TRIPS, FLOOD = 50, 100
+# Of a turn; and how many before them are not counted.
+TRIPS, FLOOD, WARM = 50, 100, 10
 
 
 class Coview:
@@ -227,8 +227,17 @@ def subjects():
     yield from (("iceoryx2", Iceoryx), ("coview_polling", CoviewPolling), ("iceoryx2_polling", IceoryxPolling))
 
 
-def serve(there, back, control):
+def pin(which):
+    """This process to one processor, where there are two: where the system puts who is woken would be measured instead."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) > 1:
+        os.sched_setaffinity(0, {processors[which]})
+
+
+def serve(there, back, control, processors):
     """The other process: answers round trips, takes floods."""
+    os.sched_setaffinity(0, processors)
+    pin(1)
     receive, send = there.receiver(), back.sender()
     control.send("ready")
     while (task := control.recv()) is not None:
@@ -244,10 +253,11 @@ def serve(there, back, control):
 class Pair:
     """A subject and its two processes."""
 
-    def __init__(self, context, name, kind):
+    def __init__(self, context, name, kind, processors):
         self.there, self.back = kind(context, f"{name}-there"), kind(context, f"{name}-back")
         self.control, other = context.Pipe()
-        self.process = context.Process(target=serve, args=(self.there, self.back, other), daemon=True)
+        args = (self.there, self.back, other, processors)
+        self.process = context.Process(target=serve, args=args, daemon=True)
         self.receive = self.back.receiver()
         self.process.start()
         assert self.control.recv() == "ready"
@@ -255,18 +265,20 @@ class Pair:
         self.trips, self.frames = [], []
 
     def trip(self, count):
-        self.control.send(("trips", count))
-        begin = time.perf_counter()
-        for number in range(count):
+        self.control.send(("trips", WARM + count))
+        for number in range(WARM + count):
+            if number == WARM:
+                begin = time.perf_counter()
             self.send(number % 251)
             assert self.receive() == (number % 251, number % 251)
         self.trips.append((time.perf_counter() - begin) / count)
         assert self.control.recv() == "done"
 
     def flood(self, count):
-        self.control.send(("flood", count))
-        begin = time.perf_counter()
-        for number in range(count):
+        self.control.send(("flood", WARM + count))
+        for number in range(WARM + count):
+            if number == WARM:
+                begin = time.perf_counter()
             self.send(number % 251)
         assert self.control.recv() == "done"
         self.frames.append((time.perf_counter() - begin) / count)
@@ -305,9 +317,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
     context = multiprocessing.get_context("spawn")
-    pairs = {name: Pair(context, name, kind) for name, kind in subjects()}
+    processors = os.sched_getaffinity(0)
+    pin(0)
+    pairs = {name: Pair(context, name, kind, processors) for name, kind in subjects()}
+    order = list(pairs.values())
     for turn in range(rounds + 1):
-        for pair in pairs.values():
+        for pair in order[turn % len(order) :] + order[: turn % len(order)]:
             pair.trip(TRIPS)
             pair.flood(FLOOD)
             if turn == 0:  # everything is touched for the first time

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coview::frames::{FramesOptions, Policy, Subscriber as Receiving};
 use parking_lot::Mutex;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -36,7 +36,15 @@ pub(crate) struct Publisher(End<Desk>);
 
 /// The end that receives; its threads take turns. It ends when it is closed or forgotten, and its frames are.
 #[pyclass(frozen, module = "coview")]
-pub(crate) struct Subscriber(End<Receiving<[u8]>>);
+pub(crate) struct Subscriber(End<Receiving<[u8]>>, Arc<Mutex<Option<Arc<Form>>>>);
+
+/// Type and shape of arrays in frames of so many bytes that end with `behind`. Those of the last frame are remembered: most say the same.
+struct Form {
+    len: usize,
+    behind: Vec<u8>,
+    dtype: Py<PyAny>,
+    shape: Py<PyAny>,
+}
 
 /// Room for a frame, in shared memory: fill `array`, or the buffer, and `publish()`. Forgotten, it was never there.
 #[pyclass(frozen, extends = Buffer, module = "coview")]
@@ -58,14 +66,17 @@ pub(crate) struct Frame {
     /// How many frames before this one the subscriber did not get.
     #[pyo3(get)]
     lost: u64,
+    form: Arc<Mutex<Option<Arc<Form>>>>,
 }
 
 /// Functions of the helper, each looked up once.
 const ARRAYS: &str = "coview._arrays";
 static PACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static PLAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static PLAN_UNHASHABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static OF_LOAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static OF_FRAME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static FORM: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static PLACE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 impl Frames {
     fn of(frames: coview::frames::Frames<[u8]>, name: &str) -> Frames {
@@ -154,7 +165,7 @@ impl Frames {
             }
         };
         let subscriber = self.frames.get()?.subscriber(policy).or_raise(py)?;
-        Ok(Subscriber(end("subscriber", subscriber)))
+        Ok(Subscriber(end("subscriber", subscriber), Arc::default()))
     }
 
     /// Closes them; their ends stay.
@@ -226,8 +237,12 @@ impl Publisher {
         let (len, behind, form) = match dtype {
             None => (shape.extract::<usize>()?, None, None),
             Some(dtype) => {
-                let (len, behind, form): (usize, Source, Py<PyAny>) =
-                    PLAN.import(py, ARRAYS, "plan")?.call1((shape, dtype))?.extract()?;
+                let planned = PLAN.import(py, ARRAYS, "plan")?.call1((shape, dtype));
+                let planned = planned.or_else(|error| match error.is_instance_of::<PyTypeError>(py) {
+                    true => PLAN_UNHASHABLE.import(py, ARRAYS, "plan_unhashable")?.call1((shape, dtype)),
+                    false => Err(error),
+                });
+                let (len, behind, form): (usize, Source, Py<PyAny>) = planned?.extract()?;
                 (len, Some(behind), Some(form))
             }
         };
@@ -334,7 +349,7 @@ impl Subscriber {
         let found = wait(py, timeout, |slice| Received::next(&mut end, slice))?;
         drop(end);
         let Some(received) = found else { return Ok(None) };
-        let frame = Frame { number: received.number(), lost: received.lost() };
+        let frame = Frame { number: received.number(), lost: received.lost(), form: Arc::clone(&self.1) };
         Bound::new(py, PyClassInitializer::from(Buffer::of_frame(received)).add_subclass(frame)).map(Some)
     }
 }
@@ -401,7 +416,21 @@ impl Frame {
     /// The frame as a NumPy array in place, read-only, of the shape and type that it was published with; of bytes, uint8.
     #[getter]
     fn array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        OF_FRAME.import(slf.py(), ARRAYS, "of_frame")?.call1((slf,))
+        let (py, buffer, remembered) = (slf.py(), slf.as_super().get(), &slf.get().form);
+        let known = remembered.lock().clone();
+        let form = match known.filter(|form| form.len == buffer.len() && buffer.ends_with(&form.behind)) {
+            Some(form) => form,
+            None => {
+                let (dtype, shape, behind) = FORM.import(py, ARRAYS, "form")?.call1((slf,))?.extract()?;
+                let form = Arc::new(Form { len: buffer.len(), behind, dtype, shape });
+                if !form.behind.is_empty() {
+                    let before = remembered.lock().replace(Arc::clone(&form));
+                    drop(before); // without the lock
+                }
+                form
+            }
+        };
+        PLACE.import(py, ARRAYS, "place")?.call1((slf, &form.dtype, &form.shape))
     }
 
     #[pyo3(signature = (**options))]

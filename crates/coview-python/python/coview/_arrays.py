@@ -61,19 +61,21 @@ def pack(value: Any) -> tuple[Any, bytes]:
     return data.view("i8") if value.dtype.kind in "mM" else data, _behind(value.dtype, value.shape)
 
 
+@lru_cache(maxsize=256)
 def plan(shape: Any, dtype: Any) -> tuple[int, bytes, tuple[Any, tuple[int, ...]]]:
-    """Bytes of an array, what stands behind them, and its type and shape as `of_loan` takes them."""
+    """Bytes of an array, what stands behind them, and its type and shape as `of_loan` takes them. Programs mostly ask for the same."""
     import numpy
 
-    return _plan(_shape(shape), numpy.dtype(dtype))
-
-
-@lru_cache(maxsize=256)
-def _plan(shape: tuple[int, ...], dtype: Any) -> tuple[int, bytes, tuple[Any, tuple[int, ...]]]:
+    dtype, shape = numpy.dtype(dtype), _shape(shape)
     if dtype.subdtype is not None:
         dtype, inner = dtype.subdtype
         shape += inner
     return math.prod(shape) * dtype.itemsize, _behind(dtype, shape), (dtype, shape)
+
+
+def plan_unhashable(shape: Any, dtype: Any) -> tuple[int, bytes, tuple[Any, tuple[int, ...]]]:
+    """The same, of lists and such."""
+    return plan.__wrapped__(shape, dtype)
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
@@ -131,22 +133,19 @@ def _what(footer: bytes, said: bytes) -> tuple[Any, tuple[int, ...]] | None:
     return (dtype, lengths) if max(lengths, default=0) < 1 << 62 else None
 
 
-def _form(frame: memoryview) -> tuple[Any, tuple[int, ...]] | None:
-    """Type and shape that stand behind the data of a frame, if that can be. Frames mostly say the same, which is understood once."""
-    end = len(frame) - FOOTER.size
-    if end < 0:
-        return None
-    footer = bytes(frame[end:])
-    shape = _where(footer, end)
-    return None if shape is None else _what(footer, bytes(frame[shape:end]))
-
-
-def of_frame(frame: Any) -> Any:
-    """A frame as an array in place."""
+def form(frame: Any) -> tuple[Any, tuple[int, ...], bytes]:
+    """Type and shape of a frame, and what stands behind its data; of one that does not say them, of bytes."""
     import numpy
 
-    dtype, shape = _form(memoryview(frame)) or (numpy.dtype("u1"), (len(frame),))
-    return place(frame, dtype, shape)
+    memory = memoryview(frame)
+    end = len(memory) - FOOTER.size
+    footer = bytes(memory[end:]) if end >= 0 else b""
+    shape = _where(footer, end) if footer else None
+    if shape is not None:
+        said = bytes(memory[shape:end])
+        if found := _what(footer, said):
+            return *found, said + footer
+    return numpy.dtype("u1"), (len(memory),), b""
 
 
 def over(view: Any, dtype: Any, shape: Any, offset: int) -> Any:

@@ -109,6 +109,20 @@ impl Buffer {
         }
     }
 
+    /// Whether these are its last bytes. Of shared memory: so far.
+    pub(crate) fn ends_with(&self, tail: &[u8]) -> bool {
+        let shown = self.shown.lock();
+        let Some(Shown { at, len, .. }) = shown.as_ref().filter(|shown| shown.len >= tail.len()) else { return false };
+        let mut from = at.wrapping_add(len - tail.len()).cast_const();
+        tail.chunks(64).all(|chunk| {
+            let mut copy = [0; 64];
+            // SAFETY: the last bytes of `len` that are mapped (invariant of `Shown`, which is locked), to as many of ours.
+            unsafe { std::ptr::copy_nonoverlapping(from, copy.as_mut_ptr(), chunk.len()) };
+            from = from.wrapping_add(chunk.len());
+            copy[..chunk.len()] == *chunk
+        })
+    }
+
     /// Bytes of it; 0 when it is closed.
     pub(crate) fn len(&self) -> usize {
         self.shown.lock().as_ref().map_or(0, |shown| shown.len)
