@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
@@ -41,17 +42,31 @@ pub(crate) struct Subscriber(End<Receiving<[u8]>>, Arc<Mutex<Option<Arc<Form>>>>
 /// Type and shape of arrays in frames of so many bytes that end with `behind`. Those of the last frame are remembered: most say the same.
 struct Form {
     len: usize,
-    behind: Vec<u8>,
+    behind: PyBackedBytes,
     dtype: Py<PyAny>,
     shape: Py<PyAny>,
+    /// Elements of the array.
+    count: usize,
+}
+
+impl Form {
+    /// The array, which holds the buffer.
+    fn over<'py>(&self, buffer: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = buffer.py();
+        if self.count == 0 {
+            return PLACE.import(py, ARRAYS, "place")?.call1((buffer, &self.dtype, &self.shape));
+        }
+        let flat = FROM_BUFFER.import(py, "numpy", "frombuffer")?.call1((buffer, &self.dtype, self.count))?;
+        flat.call_method1(intern!(py, "reshape"), (&self.shape,))
+    }
 }
 
 /// Room for a frame, in shared memory: fill `array`, or the buffer, and `publish()`. Forgotten, it was never there.
 #[pyclass(frozen, extends = Buffer, module = "coview")]
 pub(crate) struct Loan {
     lent: Arc<Lent>,
-    /// Shape and type of the array, as the helper has them; None: bytes.
-    form: Option<Py<PyAny>>,
+    /// None: bytes.
+    form: Option<Form>,
     /// Weak references to the arrays that were made of it.
     arrays: Mutex<Vec<Py<PyWeakrefReference>>>,
 }
@@ -74,9 +89,9 @@ const ARRAYS: &str = "coview._arrays";
 static PACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static PLAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static PLAN_UNHASHABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static OF_LOAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static FORM: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static PLACE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static FROM_BUFFER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 impl Frames {
     fn of(frames: coview::frames::Frames<[u8]>, name: &str) -> Frames {
@@ -234,25 +249,25 @@ impl Publisher {
         dtype: Option<&Bound<'py, PyAny>>,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, Loan>> {
-        let (len, behind, form) = match dtype {
-            None => (shape.extract::<usize>()?, None, None),
+        let (len, form) = match dtype {
+            None => (shape.extract::<usize>()?, None),
             Some(dtype) => {
                 let planned = PLAN.import(py, ARRAYS, "plan")?.call1((shape, dtype));
                 let planned = planned.or_else(|error| match error.is_instance_of::<PyTypeError>(py) {
                     true => PLAN_UNHASHABLE.import(py, ARRAYS, "plan_unhashable")?.call1((shape, dtype)),
                     false => Err(error),
                 });
-                let (len, behind, form): (usize, Source, Py<PyAny>) = planned?.extract()?;
-                (len, Some(behind), Some(form))
+                let (len, behind, dtype, shape, count) = planned?.extract::<(usize, PyBackedBytes, _, _, _)>()?;
+                (len, Some(Form { len: len.saturating_add(behind.len()), behind, dtype, shape, count }))
             }
         };
-        let room = len.saturating_add(behind.as_ref().map_or(0, Source::len));
+        let room = form.as_ref().map_or(len, |form| form.len);
         let Some(lent) = self.lend(py, room, timeout)? else {
             return Err(timed_out(py, "loan from", "the frames"));
         };
-        if let Some(behind) = behind {
+        if let Some(form) = &form {
             let mut end = self.0.take(py)?;
-            end.fill(&lent, |bytes| behind.copy_to(&mut bytes[len..]));
+            end.fill(&lent, |bytes| bytes[len..].copy_from_slice(&form.behind));
         }
         let lent = Arc::new(lent);
         let buffer = Buffer::of_loan(Arc::clone(&lent));
@@ -285,8 +300,13 @@ impl Loan {
     /// The room as a NumPy array of the shape and type that was asked for; of bytes, uint8. Read-only once it is published.
     #[getter]
     fn array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let array = OF_LOAN.import(py, ARRAYS, "of_loan")?.call1((slf, slf.get().form.as_ref()))?;
+        let array = match &slf.get().form {
+            Some(form) => form.over(slf.as_any())?,
+            None => {
+                let len = slf.as_super().get().len();
+                PLACE.import(slf.py(), ARRAYS, "place")?.call1((slf, "u1", (len,)))?
+            }
+        };
         slf.get().arrays.lock().push(PyWeakrefReference::new(&array)?.unbind());
         Ok(array)
     }
@@ -421,8 +441,9 @@ impl Frame {
         let form = match known.filter(|form| form.len == buffer.len() && buffer.ends_with(&form.behind)) {
             Some(form) => form,
             None => {
-                let (dtype, shape, behind) = FORM.import(py, ARRAYS, "form")?.call1((slf,))?.extract()?;
-                let form = Arc::new(Form { len: buffer.len(), behind, dtype, shape });
+                let form = FORM.import(py, ARRAYS, "form")?.call1((slf,))?;
+                let (behind, dtype, shape, count) = form.extract::<(PyBackedBytes, _, _, _)>()?;
+                let form = Arc::new(Form { len: buffer.len(), behind, dtype, shape, count });
                 if !form.behind.is_empty() {
                     let before = remembered.lock().replace(Arc::clone(&form));
                     drop(before); // without the lock
@@ -430,7 +451,7 @@ impl Frame {
                 form
             }
         };
-        PLACE.import(py, ARRAYS, "place")?.call1((slf, &form.dtype, &form.shape))
+        form.over(slf.as_any())
     }
 
     #[pyo3(signature = (**options))]

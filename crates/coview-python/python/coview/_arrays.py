@@ -62,18 +62,19 @@ def pack(value: Any) -> tuple[Any, bytes]:
 
 
 @lru_cache(maxsize=256)
-def plan(shape: Any, dtype: Any) -> tuple[int, bytes, tuple[Any, tuple[int, ...]]]:
-    """Bytes of an array, what stands behind them, and its type and shape as `of_loan` takes them. Programs mostly ask for the same."""
+def plan(shape: Any, dtype: Any) -> tuple[int, bytes, Any, tuple[int, ...], int]:
+    """Bytes of an array, what stands behind them, its type, shape and number of elements. Programs mostly ask for the same."""
     import numpy
 
     dtype, shape = numpy.dtype(dtype), _shape(shape)
     if dtype.subdtype is not None:
         dtype, inner = dtype.subdtype
         shape += inner
-    return math.prod(shape) * dtype.itemsize, _behind(dtype, shape), (dtype, shape)
+    count = math.prod(shape)
+    return count * dtype.itemsize, _behind(dtype, shape), dtype, shape, count
 
 
-def plan_unhashable(shape: Any, dtype: Any) -> tuple[int, bytes, tuple[Any, tuple[int, ...]]]:
+def plan_unhashable(shape: Any, dtype: Any) -> tuple[int, bytes, Any, tuple[int, ...], int]:
     """The same, of lists and such."""
     return plan.__wrapped__(shape, dtype)
 
@@ -90,14 +91,6 @@ def place(buffer: Any, dtype: Any, shape: tuple[int, ...], offset: int = 0) -> A
     if count == 0:
         return numpy.empty(shape, dtype)  # it shows nothing
     return numpy.frombuffer(buffer, dtype, count, offset).reshape(shape)
-
-
-def of_loan(loan: Any, form: tuple[Any, tuple[int, ...]] | None) -> Any:
-    """The room of a loan as an array."""
-    import numpy
-
-    dtype, shape = form or (numpy.dtype("u1"), (len(loan),))
-    return place(loan, dtype, shape)
 
 
 def _dtype(text: bytes) -> Any:
@@ -133,8 +126,8 @@ def _what(footer: bytes, said: bytes) -> tuple[Any, tuple[int, ...]] | None:
     return (dtype, lengths) if max(lengths, default=0) < 1 << 62 else None
 
 
-def form(frame: Any) -> tuple[Any, tuple[int, ...], bytes]:
-    """Type and shape of a frame, and what stands behind its data; of one that does not say them, of bytes."""
+def form(frame: Any) -> tuple[bytes, Any, tuple[int, ...], int]:
+    """What stands behind the data of a frame, its type, shape and number of elements; of one that does not say them, of bytes."""
     import numpy
 
     memory = memoryview(frame)
@@ -144,8 +137,8 @@ def form(frame: Any) -> tuple[Any, tuple[int, ...], bytes]:
     if shape is not None:
         said = bytes(memory[shape:end])
         if found := _what(footer, said):
-            return *found, said + footer
-    return numpy.dtype("u1"), (len(memory),), b""
+            return said + footer, *found, math.prod(found[1])
+    return b"", numpy.dtype("u1"), (len(memory),), len(memory)
 
 
 def over(view: Any, dtype: Any, shape: Any, offset: int) -> Any:
