@@ -401,7 +401,20 @@ fn events_and_mutexes(place: &Place) {
     assert_eq!(agent.ask("unlock"), "unlocked 1");
     assert_eq!(place.good(&["wine", "lock", "guard", "--", "echo", "done"]), "done\n");
     assert_eq!(agent.ask("lock x 30000"), "waited 0", "it was given back");
+    // Its owner there dies while a command here waits for it; somebody else there keeps it alive.
+    let mut other = place.agent();
+    assert_eq!(other.ask("mutex guard"), "made 183");
+    let said = place.folder.join("said");
+    let mut waiting = place.coview(&["wine", "lock", "guard", "--", "echo", "ours"]);
+    waiting.stderr(std::fs::File::create(&said).unwrap());
+    let mut waiting = Talk::start(waiting);
+    std::thread::sleep(Duration::from_millis(300)); // mostly it waits by then
     agent.kill();
+    assert_eq!(waiting.line(), "ours");
+    assert_eq!(waiting.end(), Some(0));
+    let said = std::fs::read_to_string(said).unwrap();
+    assert!(said.contains("died"), "{said:?}");
+    other.kill();
 }
 
 fn debug(place: &Place) {

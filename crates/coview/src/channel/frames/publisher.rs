@@ -21,6 +21,7 @@ use crate::sys::wait::{Deadline, spin};
 /// the last reader still has, and all of them stay near. Of larger ones a reader has only the end when it is done: there as few as possible do.
 const ROTATION: usize = 4;
 const NEAR: usize = 1 << 20;
+
 /// The end that publishes. Dropped, the end is free for another.
 pub struct Publisher<P: ?Sized> {
     pub(super) publishing: Publishing,
@@ -31,7 +32,6 @@ pub(super) struct Publishing {
     pub(super) store: Store,
     end: Attached,
     index: usize,
-    /// In which process we are this publisher.
     /// How many slots go round, and the last one taken.
     rotation: usize,
     last: Cell<usize>,
