@@ -251,6 +251,17 @@ fn several_senders_lose_nothing() {
 }
 
 #[test]
+fn who_waits_for_a_turn_may_say_how_long() {
+    let ring = RingOptions::new().capacity(4096).several_senders(true).create(&name("turns")).unwrap();
+    let (mut first, mut second) = (ring.sender().unwrap(), ring.sender().unwrap());
+    let batch = first.batch().unwrap();
+    let in_vain = || assert!(second.batch_timeout(Duration::from_millis(10)).unwrap().is_none());
+    std::thread::scope(|scope| scope.spawn(in_vain).join().unwrap());
+    drop(batch);
+    assert!(second.batch_timeout(PATIENCE).unwrap().is_some());
+}
+
+#[test]
 fn each_end_is_for_one() {
     let ring = Ring::create(&name("ends"), 4096).unwrap();
     let (sender, receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());

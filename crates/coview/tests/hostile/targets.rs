@@ -390,8 +390,7 @@ fn region_head(tape: &[u8]) {
 
 fn latest(tape: &[u8]) {
     let (mut tape, name) = (Tape(tape), name("latest"));
-    // Several writers wait for their turn, without a limit.
-    let options = LatestOptions::new();
+    let options = LatestOptions::new().several_writers(tape.one_in(2));
     match tape.byte() % 2 {
         0 => {
             use_latest(options.capacity(100).create::<[u8]>(&name).expect("it can be made"), &name, &mut tape, b"bytes")
@@ -404,7 +403,7 @@ fn use_latest<T: coview::latest::Value + ?Sized>(made: Latest<T>, name: &str, ta
     let view = peer(name);
     let (mut writer, mut reader) = (made.writer().ok(), made.reader());
     steps(&view, tape, |what, tape| match what % 6 {
-        0 => drop(writer.as_mut().map(|writer| writer.set(value))),
+        0 => drop(writer.as_mut().map(|writer| writer.set_timeout(value, BRIEF))),
         1 => drop(reader.read()),
         2 => drop(reader.changed_timeout(BRIEF)),
         3 => drop((reader.writers(), inspect::channel(name))),
@@ -416,7 +415,7 @@ fn use_latest<T: coview::latest::Value + ?Sized>(made: Latest<T>, name: &str, ta
         _ => {
             if let (Ok(opened), _fences) = fenced(|| Latest::<T>::open(name)) {
                 poke(&view, tape);
-                drop((opened.writer().map(|mut writer| writer.set(value)), opened.reader().read()));
+                drop((opened.writer().map(|mut writer| writer.set_timeout(value, BRIEF)), opened.reader().read()));
             }
         }
     });
@@ -439,9 +438,8 @@ fn ring(tape: &[u8]) {
                 drop(claim.commit());
             }
         }
-        // Beside others it waits for its turn, without a limit.
-        (2, Some(sender), _) if !several => {
-            if let Ok(mut batch) = sender.batch() {
+        (2, Some(sender), _) => {
+            if let Ok(Some(mut batch)) = sender.batch_timeout(BRIEF) {
                 while let Ok(true) = batch.push(&record[..tape.below(300)]) {
                     if tape.one_in(4) {
                         break;

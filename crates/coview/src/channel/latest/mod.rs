@@ -356,18 +356,34 @@ impl<T: Value + ?Sized> Writer<T> {
     /// [`ErrorKind::OutOfRange`] for more bytes than it has capacity for, [`ErrorKind::InvalidInput`] for fewer than its layout has; the system's, when readers were to be woken.
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<()> {
+        while !self.set_within(value, None)? {}
+        Ok(())
+    }
+
+    /// As [`set`](Self::set), waiting for at most `timeout` for another writer that is setting one. `false`: the time is over.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    #[inline]
+    pub fn set_timeout(&mut self, value: &T, timeout: Duration) -> Result<bool> {
+        self.set_within(value, Some(timeout))
+    }
+
+    #[inline]
+    fn set_within(&mut self, value: &T, timeout: Option<Duration>) -> Result<bool> {
         value.check(self.shared.sizes)?;
         let head = self.shared.head();
-        if self.shared.several {
-            // Abandoned or not: who died in its turn leaves the newest whole value.
-            while head.turn.lock(None).map_err(refused)?.is_none() {}
+        if !self.shared.several {
+            return self.put(head, value).map(|()| true);
+        }
+        // Abandoned or not: who died in its turn leaves the newest whole value.
+        if head.turn.lock(timeout).map_err(refused)?.is_none() {
+            return Ok(false);
         }
         let done = self.put(head, value);
-        if self.shared.several {
-            // It fails only when a peer wrote over the words.
-            let _ = head.turn.unlock(false);
-        }
-        done
+        // It fails only when a peer wrote over the words.
+        let _ = head.turn.unlock(false);
+        done.map(|()| true)
     }
 
     #[inline]
@@ -574,5 +590,17 @@ mod tests {
         assert_eq!((offset_of!(Head, writers), size_of::<Head>()), (256, 1280));
         assert_eq!((LATEST_COUNT, LATEST_COPIES), (offset_of!(Head, newest), size_of::<Head>() as u64));
         assert_eq!((LATEST_FLAGS, LATEST_BYTES), (offset_of!(Head, flags), BYTES));
+    }
+    #[test]
+    fn a_writer_waits_for_its_turn_for_as_long_as_it_said() {
+        let options = LatestOptions::new().several_writers(true);
+        let latest = options.create::<u64>(&format!("latest-turn-{}", std::process::id())).unwrap();
+        let (mut writer, turn) = (latest.writer().unwrap(), &latest.shared.head().turn);
+        assert!(turn.lock(None).unwrap().is_some());
+        let in_vain = || assert!(!writer.set_timeout(&1, Duration::from_millis(10)).unwrap());
+        std::thread::scope(|scope| scope.spawn(in_vain).join().unwrap());
+        turn.unlock(false).unwrap();
+        assert!(writer.set_timeout(&2, Duration::from_secs(60)).unwrap());
+        assert_eq!(latest.reader().read().unwrap(), Some(2));
     }
 }

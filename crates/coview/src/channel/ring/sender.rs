@@ -150,13 +150,26 @@ impl Sender {
         Ok(at.map(|at| Claim { sender: self, at, len, _thread: PhantomData }))
     }
 
-    /// Begins a batch: records that are sent together, by one step.
+    /// Begins a batch: records that are sent together, by one step. Of several senders one sends at a time: it waits for its turn.
     ///
     /// # Errors
     /// As [`claim`](Self::claim).
     pub fn batch(&mut self) -> Result<Batch<'_>> {
         while !self.turn(None)? {}
-        Ok(Batch { next: self.tail, first: 0, sender: self, _thread: PhantomData })
+        Ok(self.begin())
+    }
+
+    /// As [`batch`](Self::batch), waiting for at most `timeout`. `None`: the time is over.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    pub fn batch_timeout(&mut self, timeout: Duration) -> Result<Option<Batch<'_>>> {
+        Ok(self.turn(Some(timeout))?.then(|| self.begin()))
+    }
+
+    /// In turn.
+    fn begin(&mut self) -> Batch<'_> {
+        Batch { next: self.tail, first: 0, sender: self, _thread: PhantomData }
     }
 
     /// Of several senders: takes the turn. One who died in it has left nothing behind: what it had not committed is not there.
