@@ -329,12 +329,18 @@ pub(super) fn probe(slot: &Slot, ask: bool) -> io::Result<Probe> {
 }
 
 /// Waits a moment for a name in transition; fails when it has lasted too long.
-struct Patience(Option<Instant>);
+#[derive(Default)]
+struct Patience {
+    spent: Duration,
+    last: Option<Instant>,
+}
 
 impl Patience {
     fn wait(&mut self, slot: &Slot) -> io::Result<()> {
-        let since = *self.0.get_or_insert_with(Instant::now);
-        if since.elapsed() > PATIENCE {
+        // That this process was stopped is not the other one's fault.
+        let passed = self.last.map_or(Duration::ZERO, |last| last.elapsed().min(Duration::from_millis(10)));
+        (self.spent, self.last) = (self.spent + passed, Some(Instant::now()));
+        if self.spent > PATIENCE {
             return Err(Refusal::Busy(format!(
                 "a process that was removing {} has been stopped in between; continue or end it (`fuser {0}`)",
                 slot.path.to_string_lossy()
@@ -353,7 +359,7 @@ pub(crate) fn open(slot: &Slot, kind: Kind, writable: bool) -> io::Result<Option
 }
 
 fn open_live(slot: &Slot, kind: Kind, writable: bool) -> io::Result<Option<Binding>> {
-    let mut patience = Patience(None);
+    let mut patience = Patience::default();
     loop {
         let fd = match slot.open(if writable { OFlags::RDWR } else { OFlags::RDONLY }) {
             Ok(fd) => fd,
@@ -453,7 +459,7 @@ pub(crate) fn create(
     let kind = variant.kind().ok_or(Errno::INVAL)?;
     let mode = if slot.private { 0o600 } else { mode };
     let mut made = None;
-    let mut patience = Patience(None);
+    let mut patience = Patience::default();
     loop {
         if let Some(found) = open_live(slot, kind, writable)? {
             return Ok(Creation::Existing(found));
