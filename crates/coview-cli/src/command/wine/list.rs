@@ -1,5 +1,6 @@
 //! `coview wine ls`: what a prefix has.
 
+use coview::ErrorKind;
 use coview::inspect::{Entry, Holder, Kind, Origin};
 use serde_json::{Value, json};
 
@@ -10,8 +11,17 @@ use crate::failure::Failure;
 use crate::output;
 
 pub(super) fn run(args: &WineLsArgs) -> Result<(), Failure> {
-    let prefix = options(&args.place)?.open()?;
-    let entries = prefix.objects()?;
+    let options = options(&args.place)?;
+    let mut prefix = options.open()?;
+    let entries = match prefix.objects() {
+        // Somebody has ended the helper; to look again harms nobody.
+        Err(error) if error.kind() == ErrorKind::PeerDied => {
+            eprintln!("coview: {error}: looking again");
+            prefix = options.open()?;
+            prefix.objects()?
+        }
+        entries => entries?,
+    };
     if args.json {
         return output::json(&entries.iter().map(describe).collect::<Vec<Value>>());
     }
