@@ -290,9 +290,19 @@ class Pair:
             getattr(side, "end", lambda: None)()
 
 
+def fill_alone(count=100):
+    """Seconds that filling the same frame again takes: what a round trip needs twice."""
+    array = numpy.ones(SHAPE, "uint8")
+    begin = time.perf_counter()
+    for number in range(count):
+        array.fill(number)
+    return (time.perf_counter() - begin) / count
+
+
 def report(pairs):
     """The figures, and the bars; whether all hold."""
     held = True
+    print(f"a frame filled twice, and no more: {2 * fill_alone() * 1e6:.0f} us")
     for name, pair in pairs.items():
         trip, frame = statistics.median(pair.trips), statistics.median(pair.frames)
         print(
