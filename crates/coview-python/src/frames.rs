@@ -37,7 +37,7 @@ pub(crate) struct Publisher(End<Desk>);
 
 /// The end that receives; its threads take turns. It ends when it is closed or forgotten, and its frames are.
 #[pyclass(frozen, module = "coview")]
-pub(crate) struct Subscriber(End<Receiving<[u8]>>, Arc<Mutex<Option<Arc<Form>>>>);
+pub(crate) struct Subscriber(End<Receiving<[u8]>>, Remembered);
 
 /// Type and shape of arrays in frames of so many bytes that end with `behind`. Those of the last frame are remembered: most say the same.
 struct Form {
@@ -48,6 +48,8 @@ struct Form {
     /// Elements of the array.
     count: usize,
 }
+
+type Remembered = Arc<Mutex<Option<Arc<Form>>>>;
 
 impl Form {
     /// The array, which holds the buffer.
@@ -81,7 +83,7 @@ pub(crate) struct Frame {
     /// How many frames before this one the subscriber did not get.
     #[pyo3(get)]
     lost: u64,
-    form: Arc<Mutex<Option<Arc<Form>>>>,
+    form: Remembered,
 }
 
 /// Functions of the helper, each looked up once.

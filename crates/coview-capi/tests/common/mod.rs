@@ -58,14 +58,9 @@ impl Workshop {
     }
 }
 
-fn start(command: &mut Command) -> Child {
-    command.spawn().unwrap_or_else(|why| panic!("{command:?}: {why}"))
-}
-
 /// Runs to the end, which must be a good one; what it printed.
 pub(crate) fn run(command: &mut Command) -> String {
-    let child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let Output { status, stdout, stderr } = command.output().unwrap_or_else(|why| panic!("{command:?}: {why}"));
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{command:?}: {status}\n{stdout}\n{stderr}");
     stdout.into_owned()
@@ -87,7 +82,7 @@ impl Peer {
     pub(crate) fn start(program: &Path, arguments: &[&str]) -> Peer {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = start(&mut command);
+        let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));

@@ -591,6 +591,7 @@ mod tests {
         assert_eq!((LATEST_COUNT, LATEST_COPIES), (offset_of!(Head, newest), size_of::<Head>() as u64));
         assert_eq!((LATEST_FLAGS, LATEST_BYTES), (offset_of!(Head, flags), BYTES));
     }
+
     #[test]
     fn a_writer_waits_for_its_turn_for_as_long_as_it_said() {
         let options = LatestOptions::new().several_writers(true);

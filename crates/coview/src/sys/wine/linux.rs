@@ -57,12 +57,11 @@ pub(crate) fn detach(command: &mut Command) {
 pub(crate) struct Complaints(Option<File>);
 
 impl Complaints {
-    /// Of `command`, which is about to start; unless the user has asked Wine for more of it, and sees it.
+    /// Of `command`, which is about to start. With a WINEDEBUG of the user's Wine may say any amount, which nobody keeps.
     pub(crate) fn of(command: &mut Command) -> Complaints {
-        if std::env::var_os("WINEDEBUG").is_some_and(|what| what != "-all") {
-            return Complaints(None);
-        }
-        let file = rustix::fs::memfd_create("coview-complaints", MemfdFlags::CLOEXEC).ok().map(File::from);
+        let brief = std::env::var_os("WINEDEBUG").is_none_or(|what| what == "-all");
+        let memory = || rustix::fs::memfd_create("coview-complaints", MemfdFlags::CLOEXEC).ok();
+        let file = brief.then(memory).flatten().map(File::from);
         let theirs = file.as_ref().and_then(|file| file.try_clone().ok());
         command.stderr(theirs.map_or_else(Stdio::null, Stdio::from));
         Complaints(file)
